@@ -1,0 +1,1 @@
+"""Movie metadata: what a movie is called, who directed it, when it came out."""

@@ -1,0 +1,1 @@
+"""Files of movies in the formats that others publish, read as streams: memory stays flat."""

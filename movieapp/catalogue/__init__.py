@@ -1,0 +1,1 @@
+"""The movie service: what needs metadata and ratings together."""

@@ -1,0 +1,155 @@
+"""`make run`: one clone's stack from nothing to serving, kept running until Ctrl-C, and then gone without a trace."""
+
+import secrets
+
+from rich.console import Console
+from rich.markup import escape
+
+from movieapp.devstack.children_environment import children_environment, named_by_caller, stack_environment
+from movieapp.devstack.errors import DevstackError, StopRequested
+from movieapp.devstack.following import FollowedLog, LogFollower
+from movieapp.devstack.kafka import KafkaServer
+from movieapp.devstack.layout import StateFolder
+from movieapp.devstack.locks import held
+from movieapp.devstack.panel import Login, show_panel
+from movieapp.devstack.ports import choose_ports, reserved_socket
+from movieapp.devstack.postgres import PostgresServer
+from movieapp.devstack.running import announce, running_stack, withdraw
+from movieapp.devstack.startup import Plan, Startup
+from movieapp.devstack.steps import Steps
+from movieapp.devstack.stopping import StopSignals
+from movieapp.devstack.supervisor import Supervisor, stop_leftovers
+from movieapp.devstack.web import Web
+
+SHOWN_MOVIE = "1"
+_SERVERS = frozenset({"kafka", "postgres"})
+_LOOK_EVERY_S = 0.2
+
+
+def run(*, state: StateFolder, console: Console) -> int:
+    """Serves until asked to stop. Returns 0 after Ctrl-C or SIGTERM, 1 when a step failed or another run has the folder."""
+    state.make()
+    with held(state.lock, wait=False, remove=True) as alone:
+        if not alone:
+            console.print(_already_running(state), style="yellow", highlight=False)
+            return 1
+        stop = StopSignals()
+        stop.install()
+        stop_leftovers(state.children, lambda text: console.print(f"  {escape(text)}", highlight=False))
+        supervisor = Supervisor(state.children)
+        stop.kill_everything = lambda: _kill(supervisor, state)
+        try:
+            _serve(state=state, console=console, supervisor=supervisor, stop=stop)
+        except StopRequested:
+            pass
+        except DevstackError as error:
+            console.print(f"[red]{escape(str(error))}[/]", highlight=False)
+            return 1
+        finally:
+            withdraw(state)
+            supervisor.stop_all(servers=_SERVERS)
+    return 0
+
+
+def _serve(*, state: StateFolder, console: Console, supervisor: Supervisor, stop: StopSignals) -> None:
+    plan = _plan(state)
+    with plan.web.listener:
+        Startup(plan, supervisor=supervisor, steps=Steps(console), stop=stop).run()
+        announce(state, environment=plan.stack_environment, web=plan.web.url)
+        follower = LogFollower(console)
+        url, details = plan.web.details(SHOWN_MOVIE)
+        show_panel(
+            console,
+            web=plan.web.url,
+            details_url=url,
+            details=details,
+            login=plan.login,
+            servers=_addresses(plan),
+        )
+        follower.start(_followed(plan))
+        try:
+            while not stop.wait(_LOOK_EVERY_S):
+                supervisor.mend(lambda text: console.print(f"[bold red]●[/] {escape(text)}", highlight=False))
+        finally:
+            supervisor.stop_all(servers=_SERVERS)
+            follower.stop()
+        console.print("[dim]stopped[/]")
+
+
+def _plan(state: StateFolder) -> Plan:
+    ports = choose_ports(state.ports)
+    database_url = named_by_caller("DATABASE_URL")
+    bootstrap_servers = named_by_caller("KAFKA_BOOTSTRAP_SERVERS")
+    postgres = (
+        None
+        if database_url
+        else PostgresServer(
+            folder=state.postgres,
+            log=state.logs / "postgres.log",
+            port=ports.postgres,
+            password=state.secret("postgres"),
+        )
+    )
+    kafka = (
+        None
+        if bootstrap_servers
+        else KafkaServer(
+            folder=state.kafka,
+            log=state.logs / "kafka.log",
+            port=ports.kafka,
+            controller_port=ports.kafka_controller,
+        )
+    )
+    stack = stack_environment(
+        state,
+        database_url=postgres.url if postgres else database_url,
+        bootstrap_servers=kafka.bootstrap_servers if kafka else bootstrap_servers,
+    )
+    environment = children_environment(stack, state)
+    listener = reserved_socket(ports.web)
+    if listener is None:
+        raise DevstackError(
+            f"Port {ports.web} was free a moment ago and is taken now. Run this again: it takes another."
+        )
+    return Plan(
+        state=state,
+        postgres=postgres,
+        kafka=kafka,
+        web=Web(listener=listener, state=state, environment=environment),
+        # Somebody else's database may have an admin of its own, whose password is not ours to change.
+        login=Login(username="admin" if postgres else "make-run-admin", password=secrets.token_urlsafe(9)),
+        environment=environment,
+        stack_environment=stack,
+    )
+
+
+def _followed(plan: Plan) -> list[FollowedLog]:
+    names = [("web", False), ("consumer", False)]
+    names += [("kafka", True)] if plan.kafka else []
+    names += [("postgres", True)] if plan.postgres else []
+    return [
+        FollowedLog(name=name, path=plan.state.logs / f"{name}.log", only_trouble=only)
+        for name, only in names
+    ]
+
+
+def _addresses(plan: Plan) -> dict[str, str]:
+    kafka = plan.stack_environment["KAFKA_BOOTSTRAP_SERVERS"]
+    ours = f"127.0.0.1:{plan.postgres.port}" if plan.postgres else "the one in DATABASE_URL"
+    return {"Kafka": kafka, "Postgres": ours, "files": str(plan.state.root)}
+
+
+def _already_running(state: StateFolder) -> str:
+    other = running_stack(state)
+    if other is None:
+        return f"Another `make run` of this clone is starting or stopping ({state.lock} is held). Wait for it, or stop it with Ctrl-C."
+    return (
+        f"`make run` of this clone is serving already: {other.web}/ (process {other.supervisor.pid}). "
+        "Stop it with Ctrl-C there, or use it from here: `.venv/bin/python manage.py …` finds it."
+    )
+
+
+def _kill(supervisor: Supervisor, state: StateFolder) -> None:
+    supervisor.kill_all()
+    withdraw(state)
+    state.lock.unlink(missing_ok=True)

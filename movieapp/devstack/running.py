@@ -1,0 +1,61 @@
+"""The file by which `make run` tells other processes of the same clone how to reach its servers."""
+
+import json
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from movieapp.devstack.identity import ProcessIdentity, this_process
+from movieapp.devstack.layout import StateFolder, default_state_folder, write_private
+
+# Any of these says which database is meant: mixing it with ours would reach a third one.
+_OTHER_DATABASE = ("DATABASE_URL", "PGHOST", "PGDATABASE", "PGSERVICE")
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """A stack that serves: its supervisor and the environment of its children."""
+
+    supervisor: ProcessIdentity
+    environment: Mapping[str, str]
+    web: str
+
+
+def announce(state: StateFolder, *, environment: Mapping[str, str], web: str) -> None:
+    """Writes the file, readable by its owner only: it holds a password. The calling process is the supervisor."""
+    me = this_process()
+    content = {"pid": me.pid, "started": me.started, "web": web, "environment": dict(environment)}
+    write_private(state.running, json.dumps(content, indent=1))
+
+
+def withdraw(state: StateFolder) -> None:
+    """Removes the file; nothing happens when there is none."""
+    state.running.unlink(missing_ok=True)
+
+
+def running_stack(state: StateFolder) -> RunningStack | None:
+    """What serves now; None without a file, with a damaged one, or when the process that wrote it is gone."""
+    found = _read(state.running)
+    return found if found is not None and found.supervisor.is_alive() else None
+
+
+def join_running_stack(environ: MutableMapping[str, str]) -> None:
+    """Fills in from the running stack, if there is one, what the environment does not say itself."""
+    stack = running_stack(default_state_folder())
+    if stack is None:
+        return
+    names_database = any(environ.get(name) for name in _OTHER_DATABASE)
+    for name, value in stack.environment.items():
+        if not (name == "DATABASE_URL" and names_database):
+            environ.setdefault(name, value)
+
+
+def _read(path: Path) -> RunningStack | None:
+    try:
+        content = json.loads(path.read_text())
+        environment = {str(name): str(value) for name, value in content["environment"].items()}
+        return RunningStack(
+            ProcessIdentity(int(content["pid"]), str(content["started"])), environment, str(content["web"])
+        )
+    except (FileNotFoundError, PermissionError, ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,158 @@
+"""Brings the stack up: servers, tables, topics, samples, consumer and web, as much at once as depends on nothing."""
+
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+from movieapp.devstack import kafka, postgres, samples_loaded, web
+from movieapp.devstack.child import Command, exit_text
+from movieapp.devstack.errors import ProcessFailed, StopRequested
+from movieapp.devstack.kafka import KafkaServer
+from movieapp.devstack.layout import PROJECT_ROOT, StateFolder
+from movieapp.devstack.panel import Login
+from movieapp.devstack.postgres import PostgresServer
+from movieapp.devstack.steps import Steps
+from movieapp.devstack.stopping import StopSignals
+from movieapp.devstack.supervisor import Supervisor
+from movieapp.devstack.web import Web
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to start; a server that is None is somebody else's and runs already."""
+
+    state: StateFolder
+    postgres: PostgresServer | None
+    kafka: KafkaServer | None
+    web: Web
+    login: Login
+    environment: Mapping[str, str]
+    stack_environment: Mapping[str, str]
+
+
+class Startup:
+    """One start of a plan's processes under a supervisor; each step is shown."""
+
+    def __init__(self, plan: Plan, *, supervisor: Supervisor, steps: Steps, stop: StopSignals) -> None:
+        self._plan = plan
+        self._supervisor = supervisor
+        self._steps = steps
+        self._stop = stop
+
+    def run(self) -> None:
+        """Returns once everything runs and the samples are in.
+
+        Raises DevstackError at the first failure, StopRequested when asked to stop; the caller stops what runs by then.
+        """
+        with self._steps.shown(), ThreadPoolExecutor(max_workers=12, thread_name_prefix="start") as pool:
+            futures = self._submit_all(pool)
+            pending: set[Future[None]] = set(futures)
+            while pending and not self._stop.wait(0):
+                # Short waits, so that the signal handlers of this thread get their turn.
+                done, pending = wait(pending, timeout=0.1, return_when=FIRST_EXCEPTION)
+                if any(future.exception() for future in done):
+                    self._stop.request()
+        failures = [failure for future in futures if (failure := future.exception())]
+        for failure in sorted(failures, key=lambda failure: isinstance(failure, StopRequested)):
+            raise failure
+        self._stop.check()
+
+    def _submit_all(self, pool: ThreadPoolExecutor) -> list["Future[None]"]:
+        def after(step: Callable[[], None], *before: "Future[None]") -> "Future[None]":
+            def run() -> None:
+                for earlier in before:
+                    if earlier.exception() is not None:
+                        raise StopRequested("an earlier step failed")
+                step()
+
+            return pool.submit(run)
+
+        kafka_runs = after(self._start_kafka)
+        postgres_runs = after(self._start_postgres)
+        migrated = after(self._migrate, postgres_runs)
+        web_runs = after(self._start_web, migrated)
+        topics = after(self._create_topics, kafka_runs)
+        admin = after(self._ensure_admin, migrated)
+        consumer = after(self._start_consumer, topics, migrated)
+        samples = after(self._load_samples, consumer)
+        return [kafka_runs, postgres_runs, migrated, web_runs, topics, admin, consumer, samples]
+
+    def _start_postgres(self) -> None:
+        server = self._plan.postgres
+        if server is None:
+            return
+        with self._steps.step("Postgres") as step:
+            child = self._supervisor.start(server.prepare)
+            child.wait_until(server.is_ready, timeout_s=postgres.READY_WITHIN_S, stopping=self._stop.check)
+            step.result = f"Postgres {server.binaries.version} on port {server.port}"
+
+    def _start_kafka(self) -> None:
+        server = self._plan.kafka
+        if server is None:
+            return
+        with self._steps.step("Apache Kafka") as step:
+            child = self._supervisor.start(lambda: server.prepare(progress=step.downloading))
+            child.wait_until(server.is_ready, timeout_s=kafka.READY_WITHIN_S, stopping=self._stop.check)
+            step.result = f"Apache Kafka {server.version} on port {server.port}"
+
+    def _migrate(self) -> None:
+        self._manage("Tables", "migrate", "--no-input", "--verbosity", "1")
+
+    def _create_topics(self) -> None:
+        self._manage("Topics", "create_topics")
+
+    def _ensure_admin(self) -> None:
+        login = self._plan.login
+        self._manage(
+            "Admin login",
+            "ensure_admin",
+            "--username",
+            login.username,
+            environment={"DJANGO_SUPERUSER_PASSWORD": login.password},
+        )
+
+    def _start_consumer(self) -> None:
+        with self._steps.step("Consumer"):
+            self._supervisor.start(lambda: self._manage_command("consumer", "consume_ratings"))
+
+    def _start_web(self) -> None:
+        server = self._plan.web
+        with self._steps.step("Web") as step:
+            child = self._supervisor.start(server.prepare)
+            child.wait_until(server.is_ready, timeout_s=web.READY_WITHIN_S, stopping=self._stop.check)
+            step.result = f"Web on {server.url}/"
+
+    def _load_samples(self) -> None:
+        """Skipped when both servers are ours and have these samples; loading them again would change nothing."""
+        plan = self._plan
+        mark = plan.postgres.folder / "samples.sha256" if plan.postgres is not None else None
+        cluster_id = plan.kafka.cluster_id if plan.kafka is not None else ""
+        if mark is not None and cluster_id and samples_loaded.are_loaded(mark, cluster_id=cluster_id):
+            return
+        self._manage("Sample movies", "import_movies", str(samples_loaded.MOVIES))
+        self._manage("Sample ratings, through Kafka", "ingest_file", str(samples_loaded.RATINGS), "--wait")
+        if mark is not None and cluster_id:
+            samples_loaded.remember(mark, cluster_id=cluster_id)
+
+    def _manage(self, title: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        """One management command to its end. Raises ProcessFailed with its output unless it ends with 0."""
+        command = self._manage_command(arguments[0], *arguments, environment=environment)
+        with self._steps.step(title):
+            child = self._supervisor.run(command)
+            while (code := child.poll()) is None:
+                self._stop.check()
+                self._stop.wait(0.05)
+            if code != 0:
+                raise ProcessFailed(f"manage.py {arguments[0]} failed ({exit_text(code)}).", log=command.log)
+
+    def _manage_command(
+        self, name: str, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> Command:
+        return Command(
+            name=name,
+            argv=[sys.executable, str(PROJECT_ROOT / "manage.py"), *arguments],
+            log=self._plan.state.logs / f"{name}.log",
+            env={**self._plan.environment, **(environment or {})},
+            cwd=PROJECT_ROOT,
+        )

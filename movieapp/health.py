@@ -1,0 +1,80 @@
+"""The two probes: /healthz says that the process is up, /readyz that it can do its work."""
+
+import os
+from collections.abc import Callable
+
+import structlog
+from django.db import DatabaseError, connections
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+
+from movieapp.bounded_check import BoundedCheck
+from workers.kafka.health import broker_answers
+
+_TIMEOUT = 1.5  # seconds; both checks run at once, so that a probe is answered within two
+_KEEP = 2.0  # seconds; as old as an answer may be, however many probes ask
+
+logger = structlog.get_logger(__name__)
+
+
+class Readiness:
+    """The checks behind /readyz. Their threads do not survive a fork, so each process makes its own."""
+
+    def __init__(self, *, database: Callable[[], bool], broker: Callable[[], bool]) -> None:
+        self._database = BoundedCheck(database, timeout=_TIMEOUT, keep=_KEEP)
+        self._broker = BoundedCheck(broker, timeout=_TIMEOUT, keep=_KEEP)
+
+    def response(self) -> HttpResponse:
+        """200 when the database answers, with "degraded" where no broker does; 503 otherwise."""
+        self._database.start()
+        self._broker.start()
+        database, broker = self._database.answer(), self._broker.answer()
+        status = ("ready" if broker else "degraded") if database else "unavailable"
+        body = {"status": status, "database": _word(database), "broker": _word(broker)}
+        return JsonResponse(body, status=200 if database else 503)
+
+
+class ProbeMiddleware:
+    """Answers the probes before any other middleware: without a session, a redirect to HTTPS or a look at the Host.
+
+    A probe comes from inside the cluster over plain HTTP, under an address that no ALLOWED_HOSTS can know; the
+    answers tell nothing about the host and repeat nothing of the request.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+        self._readiness: tuple[int, Readiness] | None = None
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """The probe's answer, or the next middleware's for any other address."""
+        if request.path_info not in ("/healthz", "/readyz"):
+            return self._get_response(request)
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        is_readiness = request.path_info == "/readyz"
+        response = self._process_readiness().response() if is_readiness else JsonResponse({"status": "up"})
+        response["Cache-Control"] = "no-store"
+        return response
+
+    def _process_readiness(self) -> Readiness:
+        if self._readiness is None or self._readiness[0] != os.getpid():
+            readiness = Readiness(database=database_answers, broker=lambda: broker_answers(timeout=_TIMEOUT))
+            self._readiness = (os.getpid(), readiness)
+        return self._readiness[1]
+
+
+def database_answers() -> bool:
+    """True when the database takes a connection and a statement. Never raises; may take as long as connecting does."""
+    probe = connections["default"].copy()
+    try:
+        with probe.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        logger.warning("database_unavailable", error=type(error).__name__)
+        return False
+    finally:
+        probe.close()
+    return True
+
+
+def _word(answers: bool) -> str:
+    return "up" if answers else "down"

@@ -1,0 +1,18 @@
+"""Logging in to the REST API: a name and a password buy a token that expires."""
+
+from knox.views import LoginView as KnoxLoginView
+from knox.views import LogoutView as KnoxLogoutView
+
+from movieapp.authentication import BasicAuthentication, TokenAuthentication
+
+
+class LoginView(KnoxLoginView):
+    """POST with Basic credentials: `{"token": …, "expiry": …}`. The database keeps the token's hash only."""
+
+    authentication_classes = [BasicAuthentication]
+
+
+class LogoutView(KnoxLogoutView):
+    """POST with a token: the token is worth nothing from then on."""
+
+    authentication_classes = [TokenAuthentication]

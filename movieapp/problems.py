@@ -1,0 +1,139 @@
+"""Every error of the REST API as RFC 9457 problem+json, and the one table from domain errors to HTTP statuses."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework.exceptions import APIException, NotFound, ValidationError
+from rest_framework.exceptions import PermissionDenied as RestPermissionDenied
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from metadata.errors import InvalidMovie, MetadataError, MovieNotFound
+from ratings.errors import InvalidRating, RatingNotFound, RatingsError
+
+MEDIA_TYPE = "application/problem+json"
+
+_RETRY_AFTER_SECONDS = "5"
+
+_STATUS_BY_ERROR: Mapping[type[Exception], HTTPStatus] = {
+    InvalidMovie: HTTPStatus.BAD_REQUEST,
+    MovieNotFound: HTTPStatus.NOT_FOUND,
+    InvalidRating: HTTPStatus.BAD_REQUEST,
+    RatingNotFound: HTTPStatus.NOT_FOUND,
+    OperationalError: HTTPStatus.SERVICE_UNAVAILABLE,
+    InterfaceError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field of a request; `field` is its name in the JSON contract."""
+
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An RFC 9457 problem without its `instance`, which is the request's path."""
+
+    status: HTTPStatus
+    detail: str
+    errors: Sequence[FieldError] = ()
+
+    def as_json(self, *, instance: str) -> dict[str, object]:
+        """The members of the problem, `errors` only where there are any. The type is about:blank: the status says it."""
+        members: dict[str, object] = {
+            "type": "about:blank",
+            "title": self.status.phrase,
+            "status": int(self.status),
+            "detail": self.detail,
+            "instance": instance,
+        }
+        if self.errors:
+            members["errors"] = [{"field": error.field, "reason": error.reason} for error in self.errors]
+        return members
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """Django REST framework's hook: the answer to an anticipated error; None lets the others end as a plain 500."""
+    problem = problem_of(error)
+    if problem is None:
+        return None
+    set_rollback()
+    response = Response(
+        problem.as_json(instance=context["request"].path), status=problem.status, content_type=MEDIA_TYPE
+    )
+    for name, value in _headers(error, problem).items():
+        response[name] = value
+    if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
+        logger.error("database_unavailable", error=type(error).__name__)
+    return response
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """The problem that an anticipated error is, None for any other error."""
+    if isinstance(error, Http404):
+        error = NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = RestPermissionDenied()
+    if isinstance(error, ValidationError):
+        errors = field_errors(error.detail)
+        return Problem(HTTPStatus.BAD_REQUEST, "; ".join(f"{one.field}: {one.reason}" for one in errors), errors)
+    if isinstance(error, APIException):
+        return Problem(HTTPStatus(error.status_code), str(error.detail))
+    for anticipated, status in _STATUS_BY_ERROR.items():
+        if isinstance(error, anticipated):
+            return _domain_problem(error, status)
+    return None
+
+
+def field_errors(detail: object, field: str = "") -> list[FieldError]:
+    """A serializer's nested errors, flattened: a field in a list or an object is told by its path, `genres.0`."""
+    if isinstance(detail, Mapping):
+        named = ((_joined(field, str(key)), value) for key, value in detail.items())
+        return [error for name, value in named for error in field_errors(value, name)]
+    if isinstance(detail, list | tuple):
+        return [error for value in detail for error in field_errors(value, field)]
+    return [FieldError(field, str(detail))]
+
+
+def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """The problem as an answer from outside Django REST framework."""
+    body = json.dumps(problem.as_json(instance=request.path))
+    return HttpResponse(body, status=problem.status, content_type=MEDIA_TYPE)
+
+
+def _domain_problem(error: Exception, status: HTTPStatus) -> Problem:
+    if isinstance(error, InvalidMovie | InvalidRating):
+        return Problem(status, str(error), [FieldError(error.field, error.reason)])
+    if isinstance(error, MetadataError | RatingsError):
+        return Problem(status, str(error))
+    # A database's message names hosts and statements: it goes to the log, not to the client.
+    return Problem(status, "the database does not answer: try again in a few seconds")
+
+
+def _headers(error: Exception, problem: Problem) -> dict[str, str]:
+    headers = {}
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = str(challenge)
+    if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = _RETRY_AFTER_SECONDS
+    elif wait := getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(wait))
+    return headers
+
+
+def _joined(field: str, key: str) -> str:
+    if key == "non_field_errors":
+        return field
+    return f"{field}.{key}" if field else key

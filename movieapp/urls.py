@@ -1,0 +1,25 @@
+"""Every address that this service answers, but for the probes (`movieapp.health`)."""
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path, re_path
+
+from movieapp.catalogue.views import start_page
+from movieapp.error_views import api_not_found
+from movieapp.login import LoginView, LogoutView
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", start_page, name="start"),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("movieapp.catalogue.urls")),
+    path("api/v1/", include("metadata.urls")),
+    path("api/v1/", include("ratings.urls")),
+    path("api/v1/auth/login/", LoginView.as_view(), name="login"),
+    path("api/v1/auth/logout/", LogoutView.as_view(), name="logout"),
+    # Before Django could redirect to the address with a slash: a redirected PUT loses its body.
+    re_path(r"^api(/.*)?$", api_not_found),
+]
+
+handler400 = "movieapp.error_views.bad_request"
+handler403 = "movieapp.error_views.forbidden"
+handler404 = "movieapp.error_views.not_found"
+handler500 = "movieapp.error_views.server_error"

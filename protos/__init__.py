@@ -1,0 +1,1 @@
+"""The gRPC contracts: .proto sources and the modules generated from them by `make protos`."""

@@ -1,0 +1,1 @@
+"""Kafka and process plumbing: everything that runs beside the web server."""

@@ -1,0 +1,173 @@
+"""Elements of JSON arrays of any size, cut out of the byte stream one by one without parsing the whole."""
+
+import io
+import re
+from collections.abc import Iterator
+
+from ratings.errors import InvalidRating
+from workers.ingestion.files.errors import StructureBroken
+from workers.ingestion.files.events import Defaults, FileEvents, Rejection
+from workers.ingestion.files.json_events import event_decoder
+from workers.ingestion.files.lines import MAX_LINE
+
+_CHUNK = 256 * 1024
+_SPACE = re.compile(rb"[ \t\r\n]*+")
+# An object without another one inside, and the comma after it. Possessive, so that a cut-off one costs one pass.
+_FLAT_OBJECT = re.compile(
+    rb'[ \t\r\n]*+(\{[^{}"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^{}"]*+)*+\})[ \t\r\n]*+,', re.DOTALL
+)
+_IN_TEXT = re.compile(rb'["\\]')
+_OUTSIDE_TEXT = re.compile(rb'["\[\]{},\s]')
+_TOO_LONG = f"it is longer than {MAX_LINE} bytes"
+
+
+def json_events(stream: io.BufferedIOBase, path: str, *, defaults: Defaults, start_at: int) -> FileEvents:
+    """The events of an array, or of arrays and single objects one after the other, from element `start_at` on.
+
+    Elements count from 1 through the whole file. Raises StructureBroken where the next element cannot be found.
+    """
+    decode = event_decoder(defaults)
+    for number, (line, element) in enumerate(_Elements(stream, path).cut_out(), start=1):
+        if number < start_at:
+            continue
+        if element is None:
+            yield number, Rejection(line, _TOO_LONG)
+            continue
+        try:
+            event = decode(element)
+        except InvalidRating as invalid:
+            yield number, Rejection(line, str(invalid))
+        else:
+            yield number, event
+
+
+class _Elements:
+    """The scanner: a window of the stream, and how many lines lie before it."""
+
+    def __init__(self, stream: io.BufferedIOBase, path: str) -> None:
+        self._stream = stream
+        self._path = path
+        self._window = b""
+        self._at = 0
+        self._line = 1
+        self._counted = 0  # up to here the window's newlines are in _line
+        self._number = 0
+
+    def cut_out(self) -> Iterator[tuple[int, bytes | None]]:
+        """Each element's line and bytes, or None for one that is too long."""
+        while (first := self._next_byte()) is not None:
+            if first == b"[":
+                self._at += 1
+                yield from self._array()
+            elif first == b"{":
+                yield self._element()
+            else:
+                raise self._broken("here an array [ or an object { must begin")
+
+    def _array(self) -> Iterator[tuple[int, bytes | None]]:
+        if self._next_byte() == b"]":
+            self._at += 1
+            return
+        while True:
+            yield from self._flat_objects()
+            first = self._next_byte()
+            if first is None:
+                raise self._broken("the file ends inside the array: it is cut off")
+            if first in b",]}:":
+                raise self._broken(f"an event is missing before {first.decode()}")
+            yield self._element()
+            match self._next_byte():
+                case b",":
+                    self._at += 1
+                case b"]":
+                    self._at += 1
+                    return
+                case None:
+                    raise self._broken("the file ends inside the array: it is cut off")
+                case _:
+                    raise self._broken("a comma or the end of the array must follow an event")
+
+    def _flat_objects(self) -> Iterator[tuple[int, bytes]]:
+        """The elements that the pattern matches, which are all but the last of a window in all but odd files."""
+        while (flat := _FLAT_OBJECT.match(self._window, self._at)) and flat.end() - self._at <= MAX_LINE:
+            self._at = flat.start(1)
+            line = self._current_line()
+            self._at = flat.end()
+            self._number += 1
+            yield line, flat.group(1)
+
+    def _element(self) -> tuple[int, bytes | None]:
+        self._number += 1
+        return self._current_line(), self._any_element()
+
+    def _any_element(self) -> bytes | None:
+        """One value of any kind, nesting and length, across windows: for what the pattern does not match."""
+        parts: list[bytes] = []
+        length = depth = 0
+        in_text = False
+        while True:
+            found = (_IN_TEXT if in_text else _OUTSIDE_TEXT).search(self._window, self._at)
+            end = found.start() if found else len(self._window)
+            byte = self._window[end : end + 1]
+            ends_here = found is not None and not in_text and depth == 0 and (byte in b",]}" or byte.isspace())
+            if not ends_here:
+                end += len(byte)
+            length += end - self._at
+            if length <= MAX_LINE:
+                parts.append(self._window[self._at : end])
+            self._at = end
+            if ends_here:
+                break
+            if found is None:
+                if not self._refill():
+                    if depth or in_text:
+                        raise self._broken("the file ends inside an event: it is cut off")
+                    break
+                continue
+            if byte == b"\\":
+                self._skip_escaped(parts)
+                length += 1
+            elif byte == b'"':
+                in_text = not in_text
+            elif byte in b"[{":
+                depth += 1
+            elif byte in b"]}":
+                depth -= 1
+            if depth == 0 and not in_text and byte in b'"]}':
+                break
+        return b"".join(parts) if length <= MAX_LINE else None
+
+    def _skip_escaped(self, parts: list[bytes]) -> None:
+        if self._at == len(self._window) and not self._refill():
+            raise self._broken("the file ends inside an event: it is cut off")
+        parts.append(self._window[self._at : self._at + 1])
+        self._at += 1
+
+    def _next_byte(self) -> bytes | None:
+        """The next byte that is no white space, not consumed; None at the end of the file."""
+        while True:
+            space = _SPACE.match(self._window, self._at)
+            self._at = space.end() if space else self._at
+            if self._at < len(self._window):
+                return self._window[self._at : self._at + 1]
+            if not self._refill():
+                return None
+
+    def _refill(self) -> bool:
+        """Drop what is consumed and read more; False at the end of the file."""
+        self._current_line()
+        chunk = self._stream.read1(_CHUNK)
+        if chunk:
+            self._window = self._window[self._at :] + chunk
+            self._at = self._counted = 0
+        return bool(chunk)
+
+    def _current_line(self) -> int:
+        self._line += self._window.count(b"\n", self._counted, self._at)
+        self._counted = self._at
+        return self._line
+
+    def _broken(self, reason: str) -> StructureBroken:
+        place = f"line {self._current_line()}"
+        after = f", after element {self._number}" if self._number else ""
+        return StructureBroken(self._path, f"{place}{after}: it is not JSON that can be followed: {reason}")

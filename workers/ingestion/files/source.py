@@ -1,0 +1,93 @@
+"""A file, named pipe or standard input as raw bytes that never make the process deaf while they do not come."""
+
+import io
+import os
+import select
+import stat
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from workers.ingestion.files.errors import FileNotReadable
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+STANDARD_INPUT = "-"
+_PATIENCE_MS = 200
+
+
+class Rejoined(io.RawIOBase):
+    """A stream whose `start` was read already, from its first byte again."""
+
+    def __init__(self, start: bytes, rest: io.RawIOBase | io.BufferedReader) -> None:
+        super().__init__()
+        self._start = memoryview(start)
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int | None:
+        if not self._start:
+            return self._rest.readinto(buffer)
+        target = memoryview(buffer).cast("B")
+        count = min(len(target), len(self._start))
+        target[:count] = self._start[:count]
+        self._start = self._start[count:]
+        return count
+
+
+class Source(io.RawIOBase):
+    """The bytes of `path` ("-" is standard input). Raises FileNotReadable.
+
+    `on_wait` is called before every read and five times a second while no bytes come, as from a pipe; what it raises
+    ends the read. `size` is the number of bytes there will be, or None where only the end will tell.
+    """
+
+    def __init__(self, path: str, *, on_wait: Callable[[], None]) -> None:
+        super().__init__()
+        self.path = path
+        self.bytes_read = 0
+        self._on_wait = on_wait
+        self._descriptor = self._opened()
+        try:
+            about = os.fstat(self._descriptor)
+        except OSError:
+            raise FileNotReadable(path, "standard input is closed") from None
+        if stat.S_ISDIR(about.st_mode):
+            self.close()
+            raise FileNotReadable(path, "is a folder; name the files in it")
+        self.size = about.st_size if stat.S_ISREG(about.st_mode) else None
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLIN)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        self._on_wait()
+        while not self._poll.poll(_PATIENCE_MS):
+            self._on_wait()
+        try:
+            count = os.readv(self._descriptor, [buffer])
+        except OSError as error:
+            raise FileNotReadable(self.path, f"cannot be read any further: {error.strerror}") from None
+        self.bytes_read += count
+        return count
+
+    def close(self) -> None:
+        if not self.closed and self.path != STANDARD_INPUT:
+            os.close(self._descriptor)
+        super().close()
+
+    def _opened(self) -> int:
+        if self.path == STANDARD_INPUT:
+            return 0
+        try:
+            return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise FileNotReadable(self.path, "there is no such file") from None
+        except PermissionError:
+            raise FileNotReadable(self.path, "you may not read it; check its permissions") from None
+        except (OSError, ValueError) as error:
+            raise FileNotReadable(self.path, f"cannot be opened: {error}") from None

@@ -1,0 +1,1 @@
+"""The only package that talks to librdkafka: client configuration, topics, producer, consumer."""

@@ -1,0 +1,30 @@
+"""Types of command-line options that several commands share: each accepts a value or says what it wants."""
+
+import re
+from argparse import ArgumentTypeError
+
+
+def seconds(text: str) -> float:
+    """A time-out: more than 0 and at most a day, in seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 86_400:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds above 0 and up to 86400")
+    return value
+
+
+def whole_number(text: str) -> int:
+    """1 or more."""
+    value = int(text) if text.isascii() and text.isdigit() else 0
+    if not 0 < value < 2**63:
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return value
+
+
+def topic_name(text: str) -> str:
+    """A name that Kafka takes for a topic."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text) or text in {".", ".."}:
+        raise ArgumentTypeError(f"{text!r} is not a topic name: letters, digits, '.', '_' and '-', 1 to 249 of them")
+    return text

@@ -1,0 +1,79 @@
+"""The one way from our settings to a librdkafka client's: its configuration, its log and its errors."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from confluent_kafka import KafkaError as ClientError
+from confluent_kafka import KafkaException
+from django.conf import settings
+
+from workers.kafka.errors import InvalidClientConfig
+
+_LIBRDKAFKA_LOGGER = "librdkafka"
+_REPEAT_AFTER = 30.0  # seconds
+_NOT_DOTTED = frozenset({"error_cb", "stats_cb", "oauth_cb", "throttle_cb", "on_delivery", "log_level"})
+
+
+def client_config(**overrides: Any) -> dict[str, Any]:
+    """KAFKA_CLIENT_CONFIG of the settings and `overrides` (group_id="x" is group.id), for any confluent_kafka client.
+
+    The client's own log lines go to the logger "librdkafka" whenever the client is polled.
+    """
+    config: dict[str, Any] = {**settings.KAFKA_CLIENT_CONFIG, "logger": _librdkafka_logger()}
+    for name, value in overrides.items():
+        config[name if name in _NOT_DOTTED else name.replace("_", ".")] = value
+    return config
+
+
+@contextmanager
+def configuring() -> Iterator[None]:
+    """Around the construction of a client: raises InvalidClientConfig for what librdkafka does not take."""
+    try:
+        yield
+    except KafkaException as refused:
+        raise InvalidClientConfig(refused.args[0].str()) from None
+    except (TypeError, ValueError) as refused:
+        raise InvalidClientConfig(str(refused)) from None
+
+
+class LastError:
+    """A client's `error_cb` that keeps what went wrong last, for the message of a time-out.
+
+    librdkafka calls it from poll() for what it retries by itself: a broker that is away, a failed login.
+    """
+
+    def __init__(self) -> None:
+        self.reason = ""
+
+    def __call__(self, error: ClientError) -> None:
+        # "All brokers are down" only says that the error before it happened everywhere.
+        if error.code() != ClientError._ALL_BROKERS_DOWN or not self.reason:
+            self.reason = error.str().partition(" (after ")[0]
+
+
+class _RepeatFilter(logging.Filter):
+    """Lets the same complaint through once in a while: a client without a broker complains ten times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        complaint = record.getMessage().partition(" (after ")[0]
+        now = time.monotonic()
+        if now - self._passed.get(complaint, -_REPEAT_AFTER) < _REPEAT_AFTER:
+            return False
+        if len(self._passed) > 1_000:
+            self._passed.clear()
+        self._passed[complaint] = now
+        return True
+
+
+def _librdkafka_logger() -> logging.Logger:
+    logger = logging.getLogger(_LIBRDKAFKA_LOGGER)
+    if not any(isinstance(known, _RepeatFilter) for known in logger.filters):
+        logger.addFilter(_RepeatFilter())
+    return logger

@@ -21,7 +21,7 @@ ALL_FIELDS = frozenset({"title", "description", "director", "year", "genres"})
 class MovieDraft:
     """A movie to be written: only the `carried` fields change a movie that exists; a new one gets them all.
 
-    Made by `movie_draft`, which checks every field.
+    Fields that are not carried are empty here. Made by `movie_draft`, which checks every field.
     """
 
     id: str

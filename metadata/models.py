@@ -29,11 +29,20 @@ class Movie(models.Model):
     year = models.PositiveSmallIntegerField(
         null=True, blank=True, validators=[MinValueValidator(FIRST_YEAR), MaxValueValidator(LAST_YEAR)]
     )
-    genres = ArrayField(models.CharField(max_length=MAX_GENRE_LENGTH), blank=True, default=list, size=MAX_GENRES)
+    genres = ArrayField(
+        models.CharField(max_length=MAX_GENRE_LENGTH),
+        blank=True,
+        default=list,
+        size=MAX_GENRES,
+        help_text="Separated by commas.",
+    )
 
     class Meta:
         ordering = ["title", "id"]
-        indexes = [models.Index(fields=["title", "id"], name="metadata_movie_by_title")]
+        indexes = [
+            models.Index(fields=["title", "id"], name="metadata_movie_by_title"),
+            models.Index(fields=["year", "title", "id"], name="metadata_movie_by_year"),
+        ]
         constraints = [
             models.CheckConstraint(condition=~Q(id=""), name="metadata_movie_id_not_empty"),
             models.CheckConstraint(

@@ -20,9 +20,24 @@ class MovieSerializer(serializers.ModelSerializer[Movie]):
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """The fields that may be written. Refuses unknown ones: a misspelt name would empty the field that it meant."""
         if isinstance(data, dict) and (unknown := set(data) - set(self.fields)):
-            raise serializers.ValidationError({str(field)[:40]: "there is no such field" for field in sorted(unknown)[:10]})
+            raise serializers.ValidationError(
+                {str(field)[:40]: "there is no such field" for field in sorted(unknown)[:10]}
+            )
         values: dict[str, Any] = super().to_internal_value(data)
         return values
+
+
+def draft_as_json(draft: MovieDraft) -> dict[str, Any]:
+    """The movie that a draft which carries every field makes of whatever stood there."""
+    movie = Movie(
+        id=draft.id,
+        title=draft.title,
+        description=draft.description,
+        director=draft.director,
+        year=draft.year,
+        genres=list(draft.genres),
+    )
+    return dict(MovieSerializer(movie).data)
 
 
 def draft_from_json(movie_id: str, data: object) -> MovieDraft:

@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from django.http import HttpRequest
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from rest_framework.authentication import BasicAuthentication as RestBasicAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 
-class TokenAuthentication(KnoxTokenAuthentication):
+class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]  # knox has no types
     """A token as the log-in gave it: `Authorization: Token …`."""
 
     def authenticate_credentials(self, token: bytes) -> Any:
@@ -24,9 +23,7 @@ class BasicAuthentication(RestBasicAuthentication):
 
     www_authenticate_realm = "movieapp"
 
-    def authenticate_credentials(
-        self, userid: str, password: str, request: HttpRequest | Request | None = None
-    ) -> tuple[Any, None]:
+    def authenticate_credentials(self, userid: str, password: str, request: Request | None = None) -> tuple[Any, None]:
         """The user. Raises AuthenticationFailed, also for a name that no user can have."""
         if "\x00" in userid:
             raise AuthenticationFailed("Invalid username/password.")

@@ -8,13 +8,12 @@ from collections.abc import Callable
 class BoundedCheck:
     """A check that runs in a thread of its own, at most once at a time; its answer is kept for `keep` seconds.
 
-    However many ask and however long the check hangs, there is one thread, and nobody waits longer than `timeout`
-    seconds. A check that hangs answers False, and so does one that raises.
+    However many ask and however long the check hangs, there is one thread. A check that hangs answers False, and so
+    does one that raises.
     """
 
-    def __init__(self, check: Callable[[], bool], *, timeout: float, keep: float, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, check: Callable[[], bool], *, keep: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._check = check
-        self._timeout = timeout
         self._keep = keep
         self._clock = clock
         self._lock = threading.Lock()
@@ -30,12 +29,12 @@ class BoundedCheck:
             self._running = threading.Thread(target=self._run, name="bounded-check", daemon=True)
             self._running.start()
 
-    def answer(self) -> bool:
+    def answer(self, *, timeout: float) -> bool:
         """What the check says, within `timeout` seconds from now."""
         self.start()
         running = self._running
         if running is not None:
-            running.join(self._timeout)
+            running.join(max(timeout, 0.0))
         with self._lock:
             return self._answer and self._is_fresh()
 

@@ -101,7 +101,13 @@ def _from_url(url: str) -> dict[str, Any]:
 
 
 def _database(
-    *, name: str, user: str = "", password: str = "", host: str = "", port: str = "", options: dict[str, str] | None = None
+    *,
+    name: str,
+    user: str = "",
+    password: str = "",
+    host: str = "",
+    port: str = "",
+    options: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     return {
         "ENGINE": "django.db.backends.postgresql",

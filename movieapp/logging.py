@@ -48,7 +48,8 @@ def logging_settings(*, level: str, on_terminal: bool | None = None) -> dict[str
             "django.server": {"handlers": [], "level": level, "propagate": True},
             # request_finished and request_failed say what these two would repeat.
             "django.request": {"handlers": [], "level": "CRITICAL", "propagate": True},
-            "django.channels": {"handlers": [], "level": "ERROR", "propagate": True},
+            # A scanner's wrong Host would be logged as an error with a traceback; the answer itself names the setting.
+            "django.security.DisallowedHost": {"handlers": [], "level": "CRITICAL", "propagate": True},
             # At DEBUG it writes every statement with its parameters.
             "django.db.backends": {"handlers": [], "level": "WARNING", "propagate": True},
         },

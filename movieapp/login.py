@@ -6,13 +6,13 @@ from knox.views import LogoutView as KnoxLogoutView
 from movieapp.authentication import BasicAuthentication, TokenAuthentication
 
 
-class LoginView(KnoxLoginView):
+class LoginView(KnoxLoginView):  # type: ignore[misc]  # knox has no types
     """POST with Basic credentials: `{"token": …, "expiry": …}`. The database keeps the token's hash only."""
 
-    authentication_classes = [BasicAuthentication]
+    authentication_classes = (BasicAuthentication,)
 
 
-class LogoutView(KnoxLogoutView):
+class LogoutView(KnoxLogoutView):  # type: ignore[misc]
     """POST with a token: the token is worth nothing from then on."""
 
-    authentication_classes = [TokenAuthentication]
+    authentication_classes = (TokenAuthentication,)

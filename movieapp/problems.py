@@ -7,7 +7,8 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework.exceptions import APIException, NotFound, ValidationError
@@ -41,6 +42,9 @@ class FieldError:
     field: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}" if self.field else self.reason
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -51,7 +55,7 @@ class Problem:
     errors: Sequence[FieldError] = ()
 
     def as_json(self, *, instance: str) -> dict[str, object]:
-        """The members of the problem, `errors` only where there are any. The type is about:blank: the status says it."""
+        """The problem's members, `errors` only where there are any; the type is about:blank, as the status says it."""
         members: dict[str, object] = {
             "type": "about:blank",
             "title": self.status.phrase,
@@ -88,9 +92,12 @@ def problem_of(error: Exception) -> Problem | None:
         error = RestPermissionDenied()
     if isinstance(error, ValidationError):
         errors = field_errors(error.detail)
-        return Problem(HTTPStatus.BAD_REQUEST, "; ".join(f"{one.field}: {one.reason}" for one in errors), errors)
+        return Problem(HTTPStatus.BAD_REQUEST, "; ".join(str(one).rstrip(".") for one in errors), errors)
     if isinstance(error, APIException):
         return Problem(HTTPStatus(error.status_code), str(error.detail))
+    if isinstance(error, RequestDataTooBig):
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {limit} bytes")
     for anticipated, status in _STATUS_BY_ERROR.items():
         if isinstance(error, anticipated):
             return _domain_problem(error, status)

@@ -108,7 +108,6 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
 # Serves the packages' own files straight from where they are installed: no collectstatic step to forget.
 WHITENOISE_USE_FINDERS = True
 USE_TZ = True
@@ -124,9 +123,9 @@ REST_FRAMEWORK = {
         "movieapp.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.DjangoModelPermissionsOrAnonReadOnly"],
+    "DEFAULT_PERMISSION_CLASSES": ["movieapp.permissions.ModelPermissions"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["movieapp.bodies.BoundedJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["movieapp.bodies.JSONParser"],
     "EXCEPTION_HANDLER": "movieapp.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -144,5 +143,6 @@ RATINGS_CONSUMER_GROUP = env.str("RATINGS_CONSUMER_GROUP", default="rating")
 LOGGING = logging_settings(level=one_of(env, "DJANGO_LOG_LEVEL", LEVELS, default="INFO"))
 # A user would be looked up in the database for every request, even for a page that needs none.
 DJANGO_STRUCTLOG_USER_ID_FIELD = ""
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = DEBUG_LEVEL
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = INFO_LEVEL

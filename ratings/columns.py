@@ -1,11 +1,12 @@
-"""Columns of whole numbers on their way to Postgres: a numpy array becomes a binary array parameter in one copy.
+"""Columns on their way to Postgres: a numpy array, or a list of texts, becomes one binary array parameter.
 
-psycopg dumps a list element by element; at tens of thousands of rows a statement that costs more than the decoding
-of the messages. Postgres' binary array is a header followed by (length, value) pairs, all big-endian, which is one
-numpy structured array (PostgreSQL source, src/backend/utils/adt/arrayfuncs.c, array_recv).
+psycopg dumps a list element by element, in Python; at tens of thousands of rows a statement that costs several times
+what decoding the messages does. Postgres' binary array is a header followed by (length, value) pairs, all big-endian,
+which for numbers is one numpy structured array (PostgreSQL source, src/backend/utils/adt/arrayfuncs.c, array_recv).
 """
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -42,6 +43,22 @@ class Timestamps(_Column):
     """A column of timestamptz, made of microseconds since the Unix epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A column of text."""
+
+    values: Sequence[str]
+
+
+class _TextsDumper(Dumper):
+    format = Format.BINARY
+    oid, element_oid = 1009, 25
+
+    def dump(self, obj: Texts) -> Buffer:
+        encoded = [value.encode() for value in obj.values]
+        return _header(self.element_oid, len(encoded)) + b"".join([_length(len(text)) + text for text in encoded])
+
+
 class _ColumnDumper(Dumper):
     format = Format.BINARY
     element_oid: ClassVar[int]
@@ -49,11 +66,10 @@ class _ColumnDumper(Dumper):
 
     def dump(self, obj: _Column) -> Buffer:
         values = self.wire_values(obj.values)
-        header = np.array([1, 0, self.element_oid, len(values), 1], dtype=">i4").tobytes()
         elements = np.empty(len(values), dtype=[("length", ">i4"), ("value", self.wire_type)])
         elements["length"] = elements.dtype["value"].itemsize
         elements["value"] = values
-        return header + elements.tobytes()
+        return _header(self.element_oid, len(values)) + elements.tobytes()
 
     def wire_values(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return values
@@ -82,10 +98,18 @@ def execute(cursor: psycopg.Cursor[Any], statement: str, parameters: Mapping[str
     return cursor.execute(statement.encode(), parameters)
 
 
-_DUMPERS: dict[type[_Column], type[_ColumnDumper]] = {
+def _header(element_oid: int, count: int) -> bytes:
+    """One dimension, no nulls, the elements' type, how many, the first one's subscript."""
+    return struct.pack(">5i", 1, 0, element_oid, count, 1)
+
+
+_length = struct.Struct(">i").pack
+
+_DUMPERS: dict[type[Any], type[Dumper]] = {
     Smallints: _SmallintsDumper,
     Bigints: _BigintsDumper,
     Timestamps: _TimestampsDumper,
+    Texts: _TextsDumper,
 }
 
-__all__ = ["Bigints", "Int16s", "Int64s", "Smallints", "Timestamps", "execute"]
+__all__ = ["Bigints", "Int16s", "Int64s", "Smallints", "Texts", "Timestamps", "execute"]

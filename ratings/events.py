@@ -114,11 +114,10 @@ def decode_event(payload: bytes | None) -> RatingEvent:
         return event_from_json(_parsed(payload))
     if wire.event_type == "delete":
         return RatingEvent(record_type, record_id, wire.provider_id, user_id, None)
-    if wire.value is None and wire.rating_value is not None:
-        tenths = _TENTHS_BY_VALUE.get(wire.rating_value)
-        if tenths is not None:
-            return RatingEvent(record_type, record_id, wire.provider_id, user_id, tenths)
-    tenths = _one_value(wire.rating_value, wire.value)
+    value = wire.rating_value if wire.value is None else wire.value if wire.rating_value is None else None
+    tenths = None if value is None else _TENTHS_BY_VALUE.get(value)
+    if tenths is None:  # none, two, or not a rating: told as it was written
+        return event_from_json(_parsed(payload))
     return RatingEvent(record_type, record_id, wire.provider_id, user_id, tenths)
 
 
@@ -144,6 +143,25 @@ def event_from_json(event: object) -> RatingEvent:
         user_id=event["userId"],
         tenths=tenths,
     )
+
+
+def person_named(payload: bytes) -> tuple[str | None, str] | None:
+    """Provider and user that a message names, be it a valid event or not; None where it names no user.
+
+    The provider is "" where none is given, and None where what is given cannot be one.
+    """
+    try:
+        event = _parsed(payload)
+        user_id = checked_id(event.get("userId"), field="userId") if isinstance(event, dict) else None
+    except InvalidRating:
+        return None
+    if not isinstance(event, dict) or user_id is None:
+        return None
+    try:
+        provider_id = checked_id(event.get("providerId") or "", field="providerId", empty_allowed=True)
+    except InvalidRating:
+        return None, user_id
+    return provider_id, user_id
 
 
 def encode_event(event: RatingEvent) -> bytes:
@@ -174,7 +192,9 @@ def _one_value(rating_value: object, value: object) -> int:
         return tenths_of(value, field="value")
     tenths = tenths_of(rating_value)
     if value is not None and tenths_of(value, field="value") != tenths:
-        raise InvalidRating("ratingValue", f"it is {_shown(rating_value)} while value is {_shown(value)}: give one of them")
+        raise InvalidRating(
+            "ratingValue", f"it is {_shown(rating_value)} while value is {_shown(value)}: give one of them"
+        )
     return tenths
 
 

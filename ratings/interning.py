@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from ratings.columns import Int64s
+from ratings.columns import Int64s, Texts, execute
 from ratings.events import RatingEvent
 
 RATER_BITS = 32
@@ -21,7 +21,7 @@ _Key = tuple[str, str]
 
 _FIND_RECORDS = """
 SELECT wanted.position, found.id
-FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS wanted (type, external_id, position)
+FROM unnest(%(first)s, %(second)s) WITH ORDINALITY AS wanted (type, external_id, position)
 CROSS JOIN LATERAL (
     SELECT id FROM ratings_record WHERE type = wanted.type AND external_id = wanted.external_id LIMIT 1
 ) AS found
@@ -30,7 +30,7 @@ CROSS JOIN LATERAL (
 _ADD_RECORDS = """
 WITH added AS (
     INSERT INTO ratings_record (type, external_id)
-    SELECT type, external_id FROM unnest(%s::text[], %s::text[]) AS missing (type, external_id)
+    SELECT type, external_id FROM unnest(%(first)s, %(second)s) AS missing (type, external_id)
     ORDER BY type COLLATE "C", external_id COLLATE "C"
     ON CONFLICT DO NOTHING
     RETURNING id
@@ -39,14 +39,14 @@ INSERT INTO ratings_recordaggregate (record_id) SELECT id FROM added
 """
 _FIND_RATERS = """
 SELECT wanted.position, found.id
-FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS wanted (provider_id, user_id, position)
+FROM unnest(%(first)s, %(second)s) WITH ORDINALITY AS wanted (provider_id, user_id, position)
 CROSS JOIN LATERAL (
     SELECT id FROM ratings_rater WHERE provider_id = wanted.provider_id AND user_id = wanted.user_id LIMIT 1
 ) AS found
 """
 _ADD_RATERS = """
 INSERT INTO ratings_rater (provider_id, user_id)
-SELECT provider_id, user_id FROM unnest(%s::text[], %s::text[]) AS missing (provider_id, user_id)
+SELECT provider_id, user_id FROM unnest(%(first)s, %(second)s) AS missing (provider_id, user_id)
 ORDER BY provider_id COLLATE "C", user_id COLLATE "C"
 ON CONFLICT DO NOTHING
 """
@@ -82,37 +82,45 @@ class Interner:
             # Read before any number is: an erasure that comes between makes the numbers look stale, never fresh.
             row = cursor.execute("SELECT generation FROM ratings_interning").fetchone()
             self._generation = row[0] if row else 0
-        records = [(event.record_type, event.record_id) for event in events]
-        raters = [(event.provider_id, event.user_id) for event in events]
-        self._learn(cursor, self._records, records, find=_FIND_RECORDS, add=_ADD_RECORDS)
-        self._learn(cursor, self._raters, raters, find=_FIND_RATERS, add=_ADD_RATERS)
-        record_numbers = np.fromiter(map(self._records.__getitem__, records), dtype=np.int64, count=len(records))
-        rater_numbers = np.fromiter(map(self._raters.__getitem__, raters), dtype=np.int64, count=len(raters))
+        try:
+            return self._keys(events)
+        except KeyError:  # not every id is known yet
+            records = [(event.record_type, event.record_id) for event in events]
+            raters = [(event.provider_id, event.user_id) for event in events]
+            self._learn(cursor, self._records, records, find=_FIND_RECORDS, add=_ADD_RECORDS)
+            self._learn(cursor, self._raters, raters, find=_FIND_RATERS, add=_ADD_RATERS)
+            return self._keys(events)
+
+    def _keys(self, events: Sequence[RatingEvent]) -> Int64s:
+        records, raters = self._records, self._raters
+        record_numbers = np.fromiter(
+            (records[event.record_type, event.record_id] for event in events), dtype=np.int64, count=len(events)
+        )
+        rater_numbers = np.fromiter(
+            (raters[event.provider_id, event.user_id] for event in events), dtype=np.int64, count=len(events)
+        )
         return (record_numbers << RATER_BITS) | rater_numbers
 
     def _learn(
         self, cursor: psycopg.Cursor[Any], known: dict[_Key, int], keys: Sequence[_Key], *, find: str, add: str
     ) -> None:
-        missing = {key for key in keys if key not in known}
+        missing = sorted({key for key in keys if key not in known})
         if not missing:
             return
         if len(known) + len(missing) > self.capacity:
             known.clear()
-            missing = set(keys)
+            missing = sorted(set(keys))
         self._find(cursor, known, missing, find)
-        missing.difference_update(known)
-        while missing:  # once, unless an erasure takes one away between the two statements
-            cursor.execute(add.encode(), _columns(missing))
+        while missing := [key for key in missing if key not in known]:
+            # Once, unless an erasure takes one away between the two statements.
+            execute(cursor, add, _columns(missing))
             self._find(cursor, known, missing, find)
-            missing.difference_update(known)
 
     @staticmethod
-    def _find(cursor: psycopg.Cursor[Any], known: dict[_Key, int], wanted: set[_Key], find: str) -> None:
-        ordered = sorted(wanted)
-        for position, number in cursor.execute(find.encode(), _columns(ordered)):
-            known[ordered[position - 1]] = number
+    def _find(cursor: psycopg.Cursor[Any], known: dict[_Key, int], wanted: Sequence[_Key], find: str) -> None:
+        for position, number in execute(cursor, find, _columns(wanted)).fetchall():
+            known[wanted[position - 1]] = number
 
 
-def _columns(keys: Sequence[_Key] | set[_Key]) -> tuple[list[str], list[str]]:
-    ordered = list(keys)
-    return [key[0] for key in ordered], [key[1] for key in ordered]
+def _columns(keys: Sequence[_Key]) -> dict[str, object]:
+    return {"first": Texts([key[0] for key in keys]), "second": Texts([key[1] for key in keys])}

@@ -21,7 +21,7 @@ class StandingRating:
 
 
 class MemoryRatings:
-    """A last-writer-wins register per rating. `clock` gives the database's time, in microseconds since the Unix epoch."""
+    """A last-writer-wins register per rating. `clock` gives now, in microseconds since the Unix epoch."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self.clock = clock

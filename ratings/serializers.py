@@ -24,8 +24,8 @@ class RatingAddress:
 class AggregateSerializer(serializers.Serializer[Aggregate]):
     """A record's aggregate; `average` is 0 to 10."""
 
-    recordType = serializers.CharField(source="record_type")
-    recordId = serializers.CharField(source="record_id")
+    recordType = serializers.CharField(source="record_type")  # noqa: N815 (the contract's name)
+    recordId = serializers.CharField(source="record_id")  # noqa: N815
     average = serializers.FloatField()
     count = serializers.IntegerField()
     version = serializers.IntegerField()
@@ -34,13 +34,15 @@ class AggregateSerializer(serializers.Serializer[Aggregate]):
 class RatingBody(serializers.Serializer[Any]):
     """What a PUT of a rating says: `ratingValue`, or `value` in the book's dialect."""
 
-    ratingValue = serializers.JSONField(required=False)
+    ratingValue = serializers.JSONField(required=False)  # noqa: N815 (the contract's name)
     value = serializers.JSONField(required=False)
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """The two fields. Refuses others, whose meaning would be lost."""
         if isinstance(data, dict) and (unknown := set(data) - set(_VALUE_FIELDS)):
-            raise serializers.ValidationError({str(field)[:40]: "there is no such field" for field in sorted(unknown)[:10]})
+            raise serializers.ValidationError(
+                {str(field)[:40]: "there is no such field" for field in sorted(unknown)[:10]}
+            )
         values: dict[str, Any] = super().to_internal_value(data)
         return values
 

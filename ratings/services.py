@@ -33,20 +33,22 @@ ON CONFLICT (id) DO UPDATE SET generation = interning.generation + 1
 """
 
 # Needs `differences`, in the order of their records: the aggregates are locked in that order before the update, whose
-# join could take any.
-_MOVE_AGGREGATES = """locked AS MATERIALIZED (
-    SELECT differences.*
+# join could take any. The new values come from the locked rows: the update itself first sees each row as it was when
+# the statement began and holds that against the table's constraints before it notices a concurrent change.
+_MOVE_AGGREGATES = """moved AS MATERIALIZED (
+    SELECT differences.record_id,
+           locked.count + differences.count AS count,
+           locked.total + differences.total AS total,
+           locked.version + 1 AS version
     FROM differences CROSS JOIN LATERAL (
-        SELECT FROM ratings_recordaggregate WHERE record_id = differences.record_id FOR NO KEY UPDATE
-    ) AS aggregate
+        SELECT count, total, version FROM ratings_recordaggregate
+        WHERE record_id = differences.record_id FOR NO KEY UPDATE
+    ) AS locked
 ), updated AS (
     UPDATE ratings_recordaggregate AS aggregate
-    SET count = aggregate.count + locked.count,
-        total = aggregate.total + locked.total,
-        version = aggregate.version + 1,
-        changed_at = clock_timestamp()
-    FROM locked
-    WHERE aggregate.record_id = locked.record_id
+    SET count = moved.count, total = moved.total, version = moved.version, changed_at = clock_timestamp()
+    FROM moved
+    WHERE aggregate.record_id = moved.record_id
     RETURNING 1
 )"""
 
@@ -251,6 +253,6 @@ def _write_now(event: RatingEvent) -> None:
 
 @contextmanager
 def _cursor() -> Iterator[psycopg.Cursor[Any]]:
-    """A psycopg cursor on Django's connection, with parameters bound by the server, in binary where they are columns."""
+    """A psycopg cursor on Django's connection that binds parameters on the server, in binary where they are columns."""
     with connection.cursor(), connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         yield cursor

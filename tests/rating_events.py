@@ -35,7 +35,9 @@ _SCALARS = (
     | st.sampled_from([0, 5, 4.5, 10, 10.1, -1, "put", "delete", "", "x" * 128, "x" * 129, "a\x00", "\ud800"])
     | st.text(max_size=8)
 )
-_VALUES = st.recursive(_SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner))
+_VALUES = st.recursive(
+    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner)
+)
 
 
 @st.composite
@@ -59,7 +61,9 @@ def damaged_events(draw: st.DrawFn) -> bytes:
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(payload)))
         end = draw(st.integers(start, min(start + 3, len(payload))))
-        payload[start:end] = draw(st.binary(max_size=3) | st.sampled_from([b"\\u0000", b"\\ud800", b"\xff", b"[", b'"']))
+        payload[start:end] = draw(
+            st.binary(max_size=3) | st.sampled_from([b"\\u0000", b"\\ud800", b"\xff", b"[", b'"'])
+        )
     return bytes(payload)
 
 

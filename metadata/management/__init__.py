@@ -1,0 +1,1 @@
+"""What the import command shows, and the commands."""

@@ -22,7 +22,8 @@ OnProgress = Callable[[ImportProgress], None]
 class Output(Protocol):
     """Where the report goes: a command's stdout or stderr."""
 
-    def write(self, msg: str) -> object: ...
+    def write(self, msg: str) -> object:
+        """Writes the text and ends the line."""
 
 
 def exit_code(report: ImportReport) -> int:
@@ -102,6 +103,7 @@ def _plain_lines() -> OnProgress:
         last_shown = now
         share = f"{progress.position / progress.size:.0%}, " if progress.size else ""
         rate = progress.rows / (now - started)
-        print(f"{progress.source}: {share}{progress.rows} rows, {rate:.0f}/s", file=sys.stderr, flush=True)
+        sys.stderr.write(f"{progress.source}: {share}{progress.rows} rows, {rate:.0f}/s\n")
+        sys.stderr.flush()
 
     return on_progress

@@ -23,8 +23,9 @@ _NO_GENRES = "(no genres listed)"
 _TITLE_WITH_YEAR = re.compile(r"(.*\S)\s*\((\d{4})\)")
 
 _IMDB_HEADER = [
-    "tconst", "titleType", "primaryTitle", "originalTitle", "isAdult", "startYear", "endYear", "runtimeMinutes", "genres",
-]  # fmt: skip
+    *("tconst", "titleType", "primaryTitle", "originalTitle", "isAdult"),
+    *("startYear", "endYear", "runtimeMinutes", "genres"),
+]
 _IMDB_FIELDS = frozenset({"title", "year", "genres"})
 _IMDB_NULL = "\\N"
 
@@ -49,7 +50,9 @@ def read_as(source: Source, *, format_name: str, title_types: frozenset[str]) ->
         format_name = recognised_format(source)
     match format_name:
         case "movielens":
-            return Reading(format_name, _table(source, "movies.csv", _movielens_cells, _MOVIELENS_HEADER), _movielens_draft)
+            return Reading(
+                format_name, _table(source, "movies.csv", _movielens_cells, _MOVIELENS_HEADER), _movielens_draft
+            )
         case "imdb":
             imdb_draft = _imdb_draft_of(title_types)
             return Reading(format_name, _table(source, "title.basics.tsv", _imdb_cells, _IMDB_HEADER), imdb_draft)
@@ -116,7 +119,7 @@ def _movielens_draft(content: object) -> MovieDraft:
 
 
 def _title_and_year(text: str) -> tuple[str, int | None]:
-    """"Toy Story (1995)" is a title and a year; a title without one, or with a span of years, stays whole."""
+    """ "Toy Story (1995)" is a title and a year; a title without one, or with a span of years, stays whole."""
     match = _TITLE_WITH_YEAR.fullmatch(text.strip())
     if match is None or not FIRST_YEAR <= int(match[2]) <= LAST_YEAR:
         return text, None

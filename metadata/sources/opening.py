@@ -25,7 +25,7 @@ class Source:
     """An open file: `content` is its unpacked bytes, `size` those on disk (None for a pipe)."""
 
     name: str
-    content: io.BufferedReader
+    content: "io.BufferedReader[io.RawIOBase]"
     size: int | None
     on_disk: IO[bytes]
 
@@ -73,6 +73,5 @@ def reading(name: str) -> Iterator[None]:
 def _open_raw(path: str) -> tuple[IO[bytes], int | None]:
     if path == STANDARD_INPUT:
         return sys.stdin.buffer, None
-    raw = Path(path).open("rb", buffering=0)
-    status = Path(path).stat()
-    return raw, status.st_size if Path(path).is_file() else None
+    raw = Path(path).open("rb", buffering=0)  # noqa: SIM115 (the caller closes it)
+    return raw, Path(path).stat().st_size if Path(path).is_file() else None

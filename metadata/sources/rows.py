@@ -34,7 +34,7 @@ class Row:
         return f"line {self.line}, element {self.element}" if self.element else f"line {self.line}"
 
 
-def lines(content: io.BufferedReader) -> Iterator[Row]:
+def lines(content: "io.BufferedReader[io.RawIOBase]") -> Iterator[Row]:
     """The lines that are not blank, counted from 1, without their ends and a byte order mark.
 
     A byte that is not UTF-8 becomes half a surrogate pair, which no field accepts: it costs its row, not the file.
@@ -53,7 +53,7 @@ def lines(content: io.BufferedReader) -> Iterator[Row]:
             yield Row(number, text)
 
 
-def elements(content: io.BufferedReader, *, name: str) -> Iterator[Row]:
+def elements(content: "io.BufferedReader[io.RawIOBase]", *, name: str) -> Iterator[Row]:
     """The elements of a JSON array, or JSON objects one after the other, each with the line that it begins on.
 
     Raises UnreadableSource where the text stops being JSON: what follows cannot be told apart any more.
@@ -75,7 +75,7 @@ def elements(content: io.BufferedReader, *, name: str) -> Iterator[Row]:
 class _JsonText:
     """A window on a JSON text: holds little more than the element being read."""
 
-    def __init__(self, content: io.BufferedReader, *, name: str) -> None:
+    def __init__(self, content: "io.BufferedReader[io.RawIOBase]", *, name: str) -> None:
         self._content = content
         self._name = name
         self._decode_bytes = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape").decode
@@ -140,7 +140,7 @@ class _JsonText:
         return True
 
 
-def _skip_line(content: io.BufferedReader) -> None:
+def _skip_line(content: "io.BufferedReader[io.RawIOBase]") -> None:
     while (rest := content.readline(_CHUNK_BYTES)) and not rest.endswith(b"\n"):
         pass
 

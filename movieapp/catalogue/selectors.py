@@ -22,9 +22,7 @@ class MovieDetails:
 def movie_details(*, movie_id: str) -> MovieDetails:
     """The movie's details. Raises MovieNotFound and InvalidMovie; a movie without ratings is no error."""
     movie = movie_get(movie_id=movie_id)
-    return MovieDetails(
-        metadata=movie, rating=aggregate_get(record_type=MOVIE_RECORD_TYPE, record_id=movie.id)
-    )
+    return MovieDetails(metadata=movie, rating=aggregate_get(record_type=MOVIE_RECORD_TYPE, record_id=movie.id))
 
 
 def movie_ratings(*, movie_ids: Sequence[str]) -> dict[str, Aggregate]:

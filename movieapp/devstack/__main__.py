@@ -2,10 +2,20 @@
 
 import sys
 
-from rich.console import Console
+from movieapp.devstack.stopping import StopSignals
 
-from movieapp.devstack.layout import default_state_folder
-from movieapp.devstack.run import run
+
+def main() -> int:
+    """Takes the signals over before the imports that take long, so that an early Ctrl-C leaves no traceback."""
+    stop = StopSignals()
+    stop.install()
+    from rich.console import Console
+
+    from movieapp.devstack.layout import default_state_folder
+    from movieapp.devstack.run import run
+
+    return run(state=default_state_folder(), console=Console(), stop=stop)
+
 
 if __name__ == "__main__":
-    sys.exit(run(state=default_state_folder(), console=Console()))
+    sys.exit(main())

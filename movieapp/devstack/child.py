@@ -43,6 +43,7 @@ class Child:
 
     @property
     def pid(self) -> int:
+        """Of the leader, which is also the id of its session."""
         return self._process.pid
 
     @property
@@ -51,7 +52,7 @@ class Child:
         return identity_of(self.pid) or ProcessIdentity(self.pid, "")
 
     def poll(self) -> int | None:
-        """The exit code (negative: a signal's number), None while it runs. Nothing of its session outlives the leader."""
+        """The exit code (negative: a signal's number), None while it runs; its session does not outlive the leader."""
         if self._process.returncode is None and self._has_ended():
             self._kill_session()
             self._process.wait()
@@ -78,9 +79,7 @@ class Child:
             time.sleep(0.01)
         return code
 
-    def wait_until(
-        self, ready: Callable[[], bool], *, timeout_s: float, stopping: Callable[[], None]
-    ) -> None:
+    def wait_until(self, ready: Callable[[], bool], *, timeout_s: float, stopping: Callable[[], None]) -> None:
         """Returns once `ready()`. Raises ProcessFailed with the log's end when the child dies or time runs out.
 
         `stopping` is called between looks and may raise to give up.
@@ -94,9 +93,7 @@ class Child:
                     f"{self.command.name} ended while starting ({exit_text(code)}).", log=self.command.log
                 )
             if time.monotonic() > deadline:
-                raise ProcessFailed(
-                    f"{self.command.name} was not ready in {timeout_s:.0f} s.", log=self.command.log
-                )
+                raise ProcessFailed(f"{self.command.name} was not ready in {timeout_s:.0f} s.", log=self.command.log)
             time.sleep(0.05)
 
     def _has_ended(self) -> bool:

@@ -1,4 +1,4 @@
-"""The environment of our own processes: enough for the settings, and nothing of the caller's that would mislead them."""
+"""The environment of our own processes: enough for the settings, nothing of the caller's that would mislead them."""
 
 import os
 from collections.abc import Mapping

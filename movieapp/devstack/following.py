@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 _LOOK_EVERY_S = 0.2
-_COLOURS = ("cyan", "magenta", "yellow", "blue", "green")
+_NAME_WIDTH = len("consumer")
+_COLOURS = {"web": "cyan", "consumer": "magenta", "kafka": "yellow", "postgres": "blue"}
 # Of the servers only what a developer must see; the rest stays in their logs.
 _SERVER_TROUBLE = re.compile(r"\b(WARN|WARNING|ERROR|FATAL|PANIC)\b")
 
@@ -34,14 +35,14 @@ class LogFollower:
         self._console = console
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._width = 0
 
     def start(self, logs: list[FollowedLog]) -> None:
         """Follows from the present end of each log."""
-        self._width = max(len(log.name) for log in logs)
-        for number, log in enumerate(logs):
-            show = self._shower(log, _COLOURS[number % len(_COLOURS)])
-            thread = threading.Thread(target=_follow, args=(log.path, show, self._stop), daemon=True)
+        for log in logs:
+            show = self._shower(log, _COLOURS.get(log.name, "green"))
+            thread = threading.Thread(
+                target=_follow, args=(log.path, _open(log.path, at_end=True), show, self._stop), daemon=True
+            )
             thread.start()
             self._threads.append(thread)
 
@@ -55,7 +56,7 @@ class LogFollower:
         def show(line: str) -> None:
             if not line or (log.only_trouble and not _SERVER_TROUBLE.search(line)):
                 return
-            prefix = Text(f"{log.name:<{self._width}} │ ", style=colour)
+            prefix = Text(f"{log.name:<{_NAME_WIDTH}} │ ", style=colour)
             try:
                 self._console.print(prefix + Text(readable(line)), soft_wrap=True, highlight=False)
             except OSError:
@@ -82,8 +83,7 @@ def readable(line: str) -> str:
     return f"{text}\n{exception}" if exception else text
 
 
-def _follow(path: Path, show: Callable[[str], None], stop: threading.Event) -> None:
-    file = _open(path, at_end=True)
+def _follow(path: Path, file: BufferedReader | None, show: Callable[[str], None], stop: threading.Event) -> None:
     while True:
         ending = stop.wait(_LOOK_EVERY_S)
         if file is not None:

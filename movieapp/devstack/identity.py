@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+_HAS_PROC = Path("/proc/self/stat").exists()
+
 
 @dataclass(frozen=True)
 class ProcessIdentity:
@@ -35,11 +37,9 @@ def this_process() -> ProcessIdentity:
 
 def started_at(pid: int) -> str | None:
     """When the process started, None when there is no such process or only its zombie."""
-    if Path("/proc/self/stat").exists():
+    if _HAS_PROC:
         return _started_from_proc(pid)
-    answer = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return answer.stdout.strip() or None
 
 
@@ -60,6 +60,29 @@ def _boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
+
+
+def works_in(pid: int, folder: Path) -> bool:
+    """Whether the process has `folder` as working folder (without /proc: names it in its command line)."""
+    if _HAS_PROC:
+        try:
+            return Path(f"/proc/{pid}/cwd").readlink() == folder.resolve()
+        except OSError:
+            return False
+    listing = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return str(folder) in listing.stdout
+
+
+def no_process_works_in(folder: Path, *, within_s: float) -> bool:
+    """True once nobody has `folder` as working folder; False after `within_s`, or where that cannot be told."""
+    if not _HAS_PROC:
+        return False
+    deadline = time.monotonic() + within_s
+    while any(works_in(int(entry.name), folder) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def stop_identified(identity: ProcessIdentity, *, gentle: signal.Signals, patience_s: float) -> None:

@@ -57,9 +57,7 @@ def _version(executable: Path) -> str | None:
         if found:
             return found.group(1)
     try:
-        answer = subprocess.run(
-            [executable, "-version"], capture_output=True, text=True, timeout=30, check=False
-        )
+        answer = subprocess.run([executable, "-version"], capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r'version "([\d.]+)', answer.stderr + answer.stdout)

@@ -1,4 +1,4 @@
-"""Apache Kafka's jars: pinned with their checksums in kafka_jars.lock, downloaded once into the cache, verified on each use.
+"""Apache Kafka's jars: pinned with checksums in kafka_jars.lock, downloaded once into the cache, verified on each use.
 
 `python -m movieapp.devstack.kafka_jars` resolves the versions below anew and rewrites the lock.
 """
@@ -39,6 +39,7 @@ class Jar:
 
     @property
     def filename(self) -> str:
+        """As the cache keeps it."""
         _, artifact, version = self.coordinate.split(":")
         return f"{artifact}-{version}.jar"
 
@@ -98,7 +99,7 @@ def _fetch(jar: Jar, *, staging: Path, into: Path) -> None:
             if attempt == _ATTEMPTS:
                 raise DevstackError(
                     f"Downloading {jar.coordinate} (Apache Kafka) failed: {error}. Check the network and any proxy "
-                    "settings and try again: what has arrived is kept. Or set KAFKA_BOOTSTRAP_SERVERS to use another Kafka."
+                    "settings and try again: what has arrived is kept. Or set KAFKA_BOOTSTRAP_SERVERS."
                 ) from error
             time.sleep(attempt)
     actual = _sha256(path)

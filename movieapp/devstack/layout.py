@@ -18,30 +18,37 @@ class StateFolder:
 
     @property
     def postgres(self) -> Path:
+        """The database, and what belongs to it."""
         return self.root / "postgres"
 
     @property
     def kafka(self) -> Path:
+        """The broker's settings and topics."""
         return self.root / "kafka"
 
     @property
     def logs(self) -> Path:
+        """A log for each child, and the one of its last start as `.1`."""
         return self.root / "logs"
 
     @property
     def lock(self) -> Path:
+        """Held by the one supervisor that may use the folder."""
         return self.root / "run.lock"
 
     @property
     def running(self) -> Path:
+        """There while the stack serves: how to join it."""
         return self.root / "running.json"
 
     @property
     def children(self) -> Path:
+        """Which processes the supervisor has started."""
         return self.root / "children.json"
 
     @property
     def ports(self) -> Path:
+        """The ports of the last run, taken again if they are free."""
         return self.root / "ports.json"
 
     def make(self) -> None:

@@ -36,16 +36,11 @@ def show_panel(
     table.add_row("health", _link(f"{web}/readyz"))
     for name, address in servers.items():
         table.add_row(name, Text(address))
-    body = Group(
-        table,
-        Rule(style="dim"),
-        Text("GET " + details_url, style="dim"),
-        JSON(json.dumps(details, ensure_ascii=False)),
-    )
+    answer = JSON(json.dumps(details, ensure_ascii=False)).text
+    answer.no_wrap, answer.overflow = False, "fold"
+    body = Group(table, Rule(style="dim"), Text(f"GET {details_url}", style="dim"), answer)
     console.print(Panel(body, title="[bold]movieapp[/]", border_style="green", expand=False, padding=(0, 1)))
-    console.print(
-        f"[bold green]serving[/] on {web}/  [dim]· Ctrl-C stops everything · logs follow[/]", highlight=False
-    )
+    console.print(f"[bold green]serving[/] on {web}/  [dim]· Ctrl-C stops everything · logs follow[/]", highlight=False)
 
 
 def _link(url: str) -> Text:

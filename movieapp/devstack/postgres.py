@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +16,7 @@ import psycopg
 
 from movieapp.devstack.child import Command
 from movieapp.devstack.errors import DevstackError, ProcessFailed
-from movieapp.devstack.identity import identity_of, stop_identified
+from movieapp.devstack.identity import identity_of, no_process_works_in, stop_identified, works_in
 from movieapp.devstack.ports import LOOPBACK, is_answering
 from movieapp.devstack.postgres_binaries import PostgresBinaries, find_postgres
 
@@ -25,8 +24,8 @@ READY_WITHIN_S = 60.0
 ROLE = "movieapp"
 DATABASE = "movieapp"
 
-# For data that nobody will miss: several times faster, and lost with the machine's power.
-NOT_DURABLE: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+# For data that nobody will miss: several times faster, and lost with the machine's power; a killed server keeps it.
+NOT_DURABLE: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +40,13 @@ class PostgresServer:
 
     @property
     def data(self) -> Path:
+        """Postgres' own folder; there is none before the first start."""
         return self.folder / "data"
 
     @property
     def url(self) -> str:
-        return f"postgresql://{ROLE}:{quote(self.password)}@{LOOPBACK}:{self.port}/{DATABASE}"
+        """DATABASE_URL of our database on this server, password included."""
+        return f"postgresql://{ROLE}:{quote(self.password, safe='')}@{LOOPBACK}:{self.port}/{DATABASE}"
 
     @cached_property
     def binaries(self) -> PostgresBinaries:
@@ -56,7 +57,7 @@ class PostgresServer:
             if self._data_version() is None:
                 raise
             raise DevstackError(
-                f"{self.data} was made by Postgres {self._data_version()}, whose programs are gone. Install them again, "
+                f"{self.data} was made by Postgres {self._data_version()}, whose programs are gone. Install them, "
                 f"or delete {self.folder} to start with an empty database."
             ) from error
 
@@ -89,18 +90,24 @@ class PostgresServer:
         )
 
     def is_ready(self) -> bool:
-        """Whether the server takes connections, and our database is there (it is made now if it is not)."""
+        """Whether the server takes connections, and our database is there (it is made now if it is not).
+
+        Raises DevstackError when the password is not the one that the data folder was made with.
+        """
         if not is_answering(self.port):
             return False
         admin = self.url.removesuffix(DATABASE) + "postgres"
         try:
             with psycopg.connect(admin, autocommit=True, connect_timeout=5) as connection:
-                known = connection.execute(
-                    "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
-                ).fetchone()
+                known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
                 if known is None:
                     connection.execute(f"CREATE DATABASE {DATABASE}")
-        except psycopg.OperationalError:
+        except psycopg.OperationalError as error:
+            if "password authentication failed" in str(error):
+                raise DevstackError(
+                    f"{self.data} was made with another password than the one kept for it. Put postgres.secret back, "
+                    f"or delete {self.folder} to start with an empty database."
+                ) from error
             return False  # still starting up or recovering
         return True
 
@@ -158,9 +165,10 @@ class PostgresServer:
         fresh.rename(self.data)
 
     def _stop_orphan(self) -> None:
-        """Stops a server that outlived its supervisor; removes a lock whose process id now belongs to something else.
+        """Stops a server that outlived its supervisor, and removes the lock that a dead one left.
 
-        Postgres itself mends the lock of a dead server. It cannot tell a recycled process id, and then refuses to start.
+        Postgres itself mends most such locks, but refuses when the process id in it is a zombie's or was given to
+        another process since. The lock may go only once nothing works on the folder any more.
         """
         lock = self.data / "postmaster.pid"
         try:
@@ -168,11 +176,10 @@ class PostgresServer:
         except (FileNotFoundError, ValueError):
             return
         identity = identity_of(pid)
-        if identity is None:
-            return
-        if _is_postgres_of(pid, self.data):
+        if identity is not None and works_in(pid, self.data):
             stop_identified(identity, gentle=signal.SIGINT, patience_s=20)
-        else:
+        # The other processes of a killed server notice that by themselves, and end.
+        if no_process_works_in(self.data, within_s=10):
             lock.unlink(missing_ok=True)
 
 
@@ -207,17 +214,6 @@ def _user_to_run_as() -> _User:
             "Run this as another user, or set DATABASE_URL."
         ) from None
     return _User(name="nobody")
-
-
-def _is_postgres_of(pid: int, data: Path) -> bool:
-    """Postgres' working folder is its data folder; where that cannot be read its command line has to do."""
-    try:
-        return Path(os.readlink(f"/proc/{pid}/cwd")) == data.resolve()
-    except OSError:
-        listing = subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
-        return re.search(rf"postgres.* -D {re.escape(str(data))}(\s|$)", listing.stdout) is not None
 
 
 def _environment() -> dict[str, str]:

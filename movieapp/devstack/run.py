@@ -26,16 +26,14 @@ _SERVERS = frozenset({"kafka", "postgres"})
 _LOOK_EVERY_S = 0.2
 
 
-def run(*, state: StateFolder, console: Console) -> int:
-    """Serves until asked to stop. Returns 0 after Ctrl-C or SIGTERM, 1 when a step failed or another run has the folder."""
+def run(*, state: StateFolder, console: Console, stop: StopSignals) -> int:
+    """Serves until asked to stop. Returns 0 after Ctrl-C or SIGTERM, 1 when a step failed or the folder is in use."""
     state.make()
     with held(state.lock, wait=False, remove=True) as alone:
         if not alone:
-            console.print(_already_running(state), style="yellow", highlight=False)
+            console.print(_already_running(state), style="yellow", highlight=False, soft_wrap=True)
             return 1
-        stop = StopSignals()
-        stop.install()
-        stop_leftovers(state.children, lambda text: console.print(f"  {escape(text)}", highlight=False))
+        stop_leftovers(state.children, lambda text: console.print(f"  {escape(text)}", highlight=False, soft_wrap=True))
         supervisor = Supervisor(state.children)
         stop.kill_everything = lambda: _kill(supervisor, state)
         try:
@@ -43,7 +41,7 @@ def run(*, state: StateFolder, console: Console) -> int:
         except StopRequested:
             pass
         except DevstackError as error:
-            console.print(f"[red]{escape(str(error))}[/]", highlight=False)
+            console.print(f"[red]{escape(str(error))}[/]", highlight=False, soft_wrap=True)
             return 1
         finally:
             withdraw(state)
@@ -56,7 +54,7 @@ def _serve(*, state: StateFolder, console: Console, supervisor: Supervisor, stop
     with plan.web.listener:
         Startup(plan, supervisor=supervisor, steps=Steps(console), stop=stop).run()
         announce(state, environment=plan.stack_environment, web=plan.web.url)
-        follower = LogFollower(console)
+        ours, servers = LogFollower(console), LogFollower(console)
         url, details = plan.web.details(SHOWN_MOVIE)
         show_panel(
             console,
@@ -66,13 +64,18 @@ def _serve(*, state: StateFolder, console: Console, supervisor: Supervisor, stop
             login=plan.login,
             servers=_addresses(plan),
         )
-        follower.start(_followed(plan))
+        ours.start([_followed(plan, name) for name in ("web", "consumer")])
+        servers.start([_followed(plan, name) for name in _our_servers(plan)])
         try:
             while not stop.wait(_LOOK_EVERY_S):
-                supervisor.mend(lambda text: console.print(f"[bold red]●[/] {escape(text)}", highlight=False))
+                supervisor.mend(
+                    lambda text: console.print(f"[bold red]●[/] {escape(text)}", highlight=False, soft_wrap=True)
+                )
         finally:
+            # What a server warns of while it stops is no news.
+            servers.stop()
             supervisor.stop_all(servers=_SERVERS)
-            follower.stop()
+            ours.stop()
         console.print("[dim]stopped[/]")
 
 
@@ -123,14 +126,12 @@ def _plan(state: StateFolder) -> Plan:
     )
 
 
-def _followed(plan: Plan) -> list[FollowedLog]:
-    names = [("web", False), ("consumer", False)]
-    names += [("kafka", True)] if plan.kafka else []
-    names += [("postgres", True)] if plan.postgres else []
-    return [
-        FollowedLog(name=name, path=plan.state.logs / f"{name}.log", only_trouble=only)
-        for name, only in names
-    ]
+def _followed(plan: Plan, name: str) -> FollowedLog:
+    return FollowedLog(name=name, path=plan.state.logs / f"{name}.log", only_trouble=name in _SERVERS)
+
+
+def _our_servers(plan: Plan) -> list[str]:
+    return [name for name, server in (("kafka", plan.kafka), ("postgres", plan.postgres)) if server is not None]
 
 
 def _addresses(plan: Plan) -> dict[str, str]:
@@ -142,7 +143,10 @@ def _addresses(plan: Plan) -> dict[str, str]:
 def _already_running(state: StateFolder) -> str:
     other = running_stack(state)
     if other is None:
-        return f"Another `make run` of this clone is starting or stopping ({state.lock} is held). Wait for it, or stop it with Ctrl-C."
+        return (
+            f"Another `make run` of this clone is starting or stopping ({state.lock} is held). "
+            "Wait for it, or stop it with Ctrl-C."
+        )
     return (
         f"`make run` of this clone is serving already: {other.web}/ (process {other.supervisor.pid}). "
         "Stop it with Ctrl-C there, or use it from here: `.venv/bin/python manage.py …` finds it."

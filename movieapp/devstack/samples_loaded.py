@@ -10,7 +10,7 @@ RATINGS = SAMPLES / "ratingsdata.json"
 
 
 def are_loaded(mark: Path, *, cluster_id: str) -> bool:
-    """Whether these very samples went through this very Kafka cluster. The mark lies beside the database it is about."""
+    """Whether these very samples went through this very Kafka cluster. The mark lies beside its database."""
     try:
         return mark.read_text() == _fingerprint(cluster_id)
     except FileNotFoundError:

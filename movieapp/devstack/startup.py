@@ -1,7 +1,7 @@
 """Brings the stack up: servers, tables, topics, samples, consumer and web, as much at once as depends on nothing."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
@@ -47,16 +47,31 @@ class Startup:
         """
         with self._steps.shown(), ThreadPoolExecutor(max_workers=12, thread_name_prefix="start") as pool:
             futures = self._submit_all(pool)
-            pending: set[Future[None]] = set(futures)
-            while pending and not self._stop.wait(0):
-                # Short waits, so that the signal handlers of this thread get their turn.
-                done, pending = wait(pending, timeout=0.1, return_when=FIRST_EXCEPTION)
-                if any(future.exception() for future in done):
-                    self._stop.request()
+            died = self._watch(futures)
         failures = [failure for future in futures if (failure := future.exception())]
-        for failure in sorted(failures, key=lambda failure: isinstance(failure, StopRequested)):
-            raise failure
+        # What gave up because of another failure is not worth telling.
+        failures.sort(key=lambda failure: isinstance(failure, StopRequested))
+        if failures and not isinstance(failures[0], StopRequested):
+            raise failures[0]
+        if died is not None:
+            raise died
         self._stop.check()
+
+    def _watch(self, futures: Sequence["Future[None]"]) -> ProcessFailed | None:
+        """Waits until every step has ended, and makes all give up when one fails or a child that should serve dies."""
+        died: ProcessFailed | None = None
+        pending = set(futures)
+        while pending:
+            # Short waits, so that the signal handlers of this thread get their turn.
+            done, pending = wait(pending, timeout=0.1, return_when=FIRST_EXCEPTION)
+            if any(future.exception() for future in done):
+                self._stop.request()
+            try:
+                self._supervisor.check()
+            except ProcessFailed as failure:
+                died = died or failure
+                self._stop.request()
+        return died
 
     def _submit_all(self, pool: ThreadPoolExecutor) -> list["Future[None]"]:
         def after(step: Callable[[], None], *before: "Future[None]") -> "Future[None]":
@@ -146,9 +161,7 @@ class Startup:
             if code != 0:
                 raise ProcessFailed(f"manage.py {arguments[0]} failed ({exit_text(code)}).", log=command.log)
 
-    def _manage_command(
-        self, name: str, *arguments: str, environment: Mapping[str, str] | None = None
-    ) -> Command:
+    def _manage_command(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Command:
         return Command(
             name=name,
             argv=[sys.executable, str(PROJECT_ROOT / "manage.py"), *arguments],

@@ -26,11 +26,9 @@ class Step:
         """Shows how many of the files have arrived; on something that is no terminal, a line every few seconds."""
         text = f"{self._title}: downloaded {done} of {total} files"
         self._progress.update(self._task, description=text)
-        if not self._progress.console.is_terminal and (
-            done in (0, total) or time.monotonic() - self._told > 3
-        ):
+        if not self._progress.console.is_terminal and (done in (0, total) or time.monotonic() - self._told > 3):
             self._told = time.monotonic()
-            self._progress.console.print(f"  {escape(text)}", highlight=False)
+            self._progress.console.print(f"  {escape(text)}", highlight=False, soft_wrap=True)
 
 
 class Steps:
@@ -61,7 +59,7 @@ class Steps:
         """Shows `title` while the block runs, then the step's `result` and the seconds it took."""
         began = time.monotonic()
         if not self._console.is_terminal:
-            self._console.print(f"  {escape(title)} …", highlight=False)
+            self._console.print(f"  {escape(title)} …", highlight=False, soft_wrap=True)
         with self._lock:
             task = self._progress.add_task(escape(title), total=None)
         step = Step(self._progress, task, title)
@@ -79,4 +77,4 @@ class Steps:
                 self._progress.remove_task(task)
             if mark:
                 took = f"[dim]{time.monotonic() - began:.1f} s[/]"
-                self._console.print(f"{mark} {escape(step.result)} {took}", highlight=False)
+                self._console.print(f"{mark} {escape(step.result)} {took}", highlight=False, soft_wrap=True)

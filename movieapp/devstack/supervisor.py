@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from movieapp.devstack.child import Child, Command, exit_text
-from movieapp.devstack.errors import DevstackError
+from movieapp.devstack.errors import DevstackError, ProcessFailed
 from movieapp.devstack.identity import ProcessIdentity, stop_identified
 from movieapp.devstack.layout import write_private
 
@@ -55,6 +55,16 @@ class Supervisor:
             self._write_record()
         return child
 
+    def check(self) -> None:
+        """While the stack starts nothing may die. Raises ProcessFailed, with the log's end, if a child has."""
+        for name, kept in list(self._kept.items()):
+            code = kept.child.poll()
+            if code is not None:
+                raise ProcessFailed(
+                    f"{name} ended while the stack was starting ({exit_text(code)}).",
+                    log=kept.child.command.log,
+                )
+
     def mend(self, tell: Callable[[str], None]) -> None:
         """One look at all children: tells who died, and starts it again after a pause that doubles up to 30 s."""
         for name, kept in list(self._kept.items()):
@@ -64,7 +74,8 @@ class Supervisor:
             if kept.restart_at is None:
                 self._plan_restart(kept)
                 tell(
-                    f"{name} died ({exit_text(code)}); starting it again in {kept.pause_s:.0f} s. Log: {kept.child.command.log}"
+                    f"{name} died ({exit_text(code)}); starting it again in {kept.pause_s:.0f} s. "
+                    f"Log: {kept.child.command.log}"
                 )
             elif time.monotonic() >= kept.restart_at:
                 self._restart(name, kept, tell)

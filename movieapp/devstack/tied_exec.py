@@ -1,6 +1,7 @@
-"""Becomes another program that the kernel signals when our parent dies: `python -I -S tied_exec.py PARENT SIGNAL USER ARGV…`.
+"""Becomes another program, which the kernel will signal when our parent dies.
 
-Run as a script, not imported: a fork hook in a process with threads could deadlock, a fresh interpreter cannot.
+`python -I -S tied_exec.py PARENT SIGNAL USER ARGV…`. Run as a script, not imported: a fork hook in a process with
+threads could deadlock, a fresh interpreter cannot.
 USER is a user's name to become first (root only), or `-`.
 """
 
@@ -29,7 +30,7 @@ def main(parent: int, signum: int, user: str, argv: list[str]) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signum)
         if os.getppid() != parent:
             sys.exit(1)
-    os.execvp(argv[0], argv)
+    os.execvp(argv[0], argv)  # noqa: S606 - that is the purpose
 
 
 if __name__ == "__main__":

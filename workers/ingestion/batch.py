@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from ratings.errors import InvalidRating
 from ratings.events import RatingEvent, decode_event
-from workers.kafka.consumer import Message
+from workers.kafka.consumer import Message, headers_of
 
 _NO_TIME = 0
 """librdkafka's TIMESTAMP_NOT_AVAILABLE."""
+_NO_HEADERS = "its headers are not kept, as the name of one is not UTF-8"
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Slice:
     events: list[RatingEvent] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
+    bytes: int = 0
 
 
 class Batch:
@@ -61,7 +63,7 @@ class Batch:
     def __init__(self, slices: Iterable[Slice] = ()) -> None:
         self._slices = {part.partition: part for part in slices}
         self.messages = sum(len(part.events) + len(part.letters) for part in self._slices.values())
-        self.bytes = 0
+        self.bytes = sum(part.bytes for part in self._slices.values())
 
     def __iter__(self) -> Iterator[Slice]:
         """The slices in the order of their partitions."""
@@ -102,8 +104,10 @@ class Batch:
                 part.times.append(time)
             part.end = offset + 1
             part.leader_epoch = message.leader_epoch()
+            size = len(value) if value else 0
+            part.bytes += size
+            self.bytes += size
             self.messages += 1
-            self.bytes += len(value) if value else 0
 
     def pass_end(self, ends: Mapping[int, int], claims: Mapping[int, Claim]) -> None:
         """Extends the slices to the end that the partition has for now."""
@@ -119,9 +123,7 @@ class Batch:
 
     def only(self, claims: Mapping[int, Claim]) -> "Batch":
         """The slices whose partition is still claimed with the same epoch."""
-        return Batch(
-            part for part in self if part.partition in claims and claims[part.partition].epoch == part.epoch
-        )
+        return Batch(part for part in self if part.partition in claims and claims[part.partition].epoch == part.epoch)
 
     def without(self, partitions: Collection[int]) -> "Batch":
         """The slices of the other partitions."""
@@ -146,12 +148,13 @@ class Batch:
 
 
 def _letter(message: Message, time: int, invalid: InvalidRating) -> Letter:
+    headers = headers_of(message)
     return Letter(
         offset=message.offset(),
         key=message.key(),
         value=message.value(),
-        headers=tuple(message.headers() or ()),
+        headers=headers or (),
         time=time,
         field=invalid.field,
-        reason=invalid.reason,
+        reason=invalid.reason if headers is not None else f"{invalid.reason}; {_NO_HEADERS}",
     )

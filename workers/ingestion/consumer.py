@@ -5,29 +5,27 @@ the store and move in the transaction that writes the batch. The store's epoch d
 group protocol only proposes.
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import structlog
 
 from workers.ingestion.backoff import Backoff, RateLimit
 from workers.ingestion.batch import Batch, Claim
+from workers.ingestion.clock import Clock, SystemClock
 from workers.ingestion.errors import Fenced, StoreUnavailable, TakenOverRepeatedly
 from workers.ingestion.store import IngestionStore
+from workers.ingestion.writing import BatchWriter, Tally
 from workers.kafka.consumer import AT_END, GroupConsumer, Start
-from workers.kafka.errors import BrokerUnavailable
+from workers.kafka.errors import BrokerUnavailable, RequestRefused
 
 log = structlog.get_logger(__name__)
 
 _FETCH_MOST = 1_000
 _FETCH_TIMEOUT = 0.05
-_ANSWER_SECONDS = 10.0
+_WRITE_WAIT = 0.5
 _RETAKES_PER_MINUTE = 5
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +35,6 @@ class BatchLimits:
     messages: int = 20_000
     bytes: int = 16_777_216
     seconds: float = 0.2
-
-
-@dataclass(slots=True)
-class Tally:
-    """What this process has done since its start; `write_seconds` is the last batch's."""
-
-    applied: int = 0
-    dead_lettered: int = 0
-    batches: int = 0
-    last_batch: int = 0
-    write_seconds: float = 0.0
 
 
 class RatingConsumer:
@@ -61,27 +48,25 @@ class RatingConsumer:
         limits: BatchLimits | None = None,
         flush_seconds: float = 10.0,
         on_tick: Callable[["RatingConsumer"], None] = lambda _: None,
+        clock: Clock | None = None,
+        executor: Executor | None = None,
     ) -> None:
-        self.tally = Tally()
-        self.waiting_for: str | None = None
-        """Why nothing is written at the moment, for people; None while all is well."""
         self._source = source
         self._store = store
         self._limits = limits or BatchLimits()
         self._flush_seconds = flush_seconds
         self._on_tick = on_tick
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
+        self._clock = clock or SystemClock()
+        self._writer = BatchWriter(store=store, clock=self._clock, executor=executor)
         self._claims: dict[int, Claim] = {}
         self._unclaimed: set[int] = set()
+        self._taken_away = False
         self._building = Batch()
         self._began = 0.0
-        self._in_flight: Batch | None = None
-        self._writing: Future[float] | None = None
         self._held = False
         self._closing = False
-        self._store_backoff = Backoff(first=0.1, most=5.0)
-        self._retake_backoff = Backoff(first=0.1, most=5.0)
-        self._retakes = RateLimit(most=_RETAKES_PER_MINUTE, seconds=60.0)
+        self._retake_backoff = Backoff(first=0.1, most=5.0, clock=self._clock)
+        self._retakes = RateLimit(most=_RETAKES_PER_MINUTE, seconds=60.0, clock=self._clock)
 
     def run(self, finished: Callable[[], bool]) -> None:
         """Consumes until `finished()`; what was fetched by then is written before the partitions are given back.
@@ -92,30 +77,42 @@ class RatingConsumer:
         try:
             self._source.join(self)
             while not finished():
-                self._settle()
-                self._retake()
-                self._submit_if_due()
-                self._fetch()
-                self._on_tick(self)
+                self.turn()
             self._flush()
         finally:
             self._closing = True
             self._source.close()
-            self._writer.shutdown(wait=True, cancel_futures=True)
-            self._store.close()
+            self._writer.close()
+
+    def turn(self) -> None:
+        """One turn of the loop: a fraction of a second, unless the store or a rebalance takes longer."""
+        self._retake()
+        self._submit_if_due()
+        self._fetch()
+        self._on_tick(self)
+        self._settle()  # last: positions can be looked at while nothing is written, before the next turn
 
     def positions(self) -> Mapping[int, int] | None:
         """The group's positions in the store, this process's and others'; None while the store is busy or away."""
-        if self._writing is not None or not self._store_backoff.is_over():
+        if self._writer.is_writing or not self._writer.may_try:
             return None
         try:
-            positions = self._ask_store(self._store.positions)
+            positions = self._writer.ask(self._store.positions)
         except StoreUnavailable as error:
-            self._store_is_away(error)
+            self._writer.is_away(error)
             return None
-        if self._in_flight is None:
-            self._store_is_here()
+        self._writer.is_here()
         return positions
+
+    @property
+    def tally(self) -> Tally:
+        """What this process has done so far."""
+        return self._writer.tally
+
+    @property
+    def waiting_for(self) -> str | None:
+        """Why nothing is written at the moment, for people; None while all is well."""
+        return self._writer.waiting_for
 
     @property
     def owned(self) -> Mapping[int, int]:
@@ -127,18 +124,19 @@ class RatingConsumer:
     def _fetch(self) -> None:
         if not self._is_full():
             self._release()
-        elif self._writing is None and self._in_flight is None:
-            return
-        elif self._writing is not None and wait([self._writing], timeout=0.5).done:
+        elif self._writer.in_flight is None or (self._writer.is_writing and self._writer.wait(_WRITE_WAIT)):
             return
         else:
             self._hold()
+        epochs = {partition: claim.epoch for partition, claim in self._claims.items()}
         fetched = self._source.fetch(most=_FETCH_MOST, timeout=_FETCH_TIMEOUT)
+        # Revoked and given back meanwhile: messages from before would leave a gap to those that were dropped.
+        self._give_up([part for part, claim in self._claims.items() if epochs.get(part, claim.epoch) != claim.epoch])
         was_empty = not self._building
-        self._building.add(fetched.messages, self._claims, now=time.time_ns() // 1000)
+        self._building.add(fetched.messages, self._claims, now=self._clock.microseconds())
         self._building.pass_end(fetched.ends, self._claims)
         if was_empty:
-            self._began = time.monotonic()
+            self._began = self._clock.seconds()
 
     def _is_full(self) -> bool:
         return self._building.messages >= self._limits.messages or self._building.bytes >= self._limits.bytes
@@ -157,12 +155,12 @@ class RatingConsumer:
     # --- Writing ------------------------------------------------------------------------------------------------------
 
     def _submit_if_due(self) -> None:
-        if self._writing is not None:
+        if self._writer.is_writing:
             return
-        if self._in_flight is not None:
-            if self._store_backoff.is_over():
-                self._submit(self._in_flight.only(self._claims))
-        elif self._building and (self._is_full() or time.monotonic() - self._began >= self._limits.seconds):
+        if self._writer.in_flight is not None:
+            if self._writer.may_try:
+                self._writer.submit(self._writer.in_flight.only(self._claims))
+        elif self._building and (self._is_full() or self._clock.seconds() - self._began >= self._limits.seconds):
             self._submit_building()
 
     def _submit_building(self) -> None:
@@ -170,70 +168,33 @@ class RatingConsumer:
         for part in batch:
             claim = self._claims[part.partition]
             claim.next_offset, claim.latest_time, claim.leader_epoch = part.end, part.latest_time, part.leader_epoch
-        self._submit(batch)
-
-    def _submit(self, batch: Batch) -> None:
-        if not batch:
-            self._in_flight = None
-            return
-        self._in_flight = batch
-        self._writing = self._writer.submit(self._timed_apply, batch)
-
-    def _timed_apply(self, batch: Batch) -> float:
-        began = time.monotonic()
-        self._store.apply(batch)
-        return time.monotonic() - began
+        self._writer.submit(batch)
 
     def _settle(self) -> None:
         """Takes note of what became of the batch in flight, if that is known."""
-        if self._writing is None or not self._writing.done():
-            return
-        written, self._writing = self._writing, None
         try:
-            seconds = written.result()
-        except StoreUnavailable as error:
-            self._store_is_away(error)
+            written = self._writer.settle()
         except Fenced as fenced:
             self._fenced(fenced)
-        else:
-            self._applied(seconds)
-
-    def _applied(self, seconds: float) -> None:
-        batch, self._in_flight = self._in_flight, None
-        assert batch is not None
-        self.tally.applied += sum(len(part.events) for part in batch)
-        self.tally.dead_lettered += sum(len(part.letters) for part in batch)
-        self.tally.batches += 1
-        self.tally.last_batch = batch.messages
-        self.tally.write_seconds = seconds
-        self._source.commit({part.partition: part.end for part in batch if part.partition in self._claims})
-        self._store_is_here()
-
-    def _store_is_here(self) -> None:
-        if self.waiting_for is not None:
-            log.info("store_is_back", after_attempts=self._store_backoff.attempts)
-        self.waiting_for = None
-        self._store_backoff.reset()
-
-    def _store_is_away(self, error: StoreUnavailable) -> None:
-        delay = self._store_backoff.begin()
-        self.waiting_for = str(error)
-        log.warning("store_unavailable", reason=str(error), next_attempt_in_seconds=round(delay, 2))
+            return
+        if written is not None:
+            self._retake_backoff.reset()
+            self._source.commit({part.partition: part.end for part in written if part.partition in self._claims})
 
     def _flush(self) -> None:
         """Writes what was fetched, within `flush_seconds`; what is left then is fetched again by the next owner."""
-        deadline = time.monotonic() + self._flush_seconds
-        while (self._in_flight is not None or self._building) and time.monotonic() < deadline:
-            if self._writing is not None:
-                wait([self._writing], timeout=deadline - time.monotonic())
-            elif self._in_flight is None:
+        deadline = self._clock.seconds() + self._flush_seconds
+        while (self._writer.in_flight is not None or self._building) and self._clock.seconds() < deadline:
+            if self._writer.is_writing:
+                self._writer.wait(deadline - self._clock.seconds())
+            elif self._writer.in_flight is None:
                 self._submit_building()
-            elif self._store_backoff.is_over():
-                self._submit(self._in_flight.only(self._claims))
+            elif self._writer.may_try:
+                self._writer.submit(self._writer.in_flight.only(self._claims))
             else:
-                time.sleep(0.01)
+                self._clock.sleep(0.01)
             self._settle()
-        if self._in_flight is not None or self._building:
+        if self._writer.in_flight is not None or self._building:
             log.warning("left_unwritten", messages=self._building.messages, reason=self.waiting_for or "out of time")
 
     # --- Ownership ----------------------------------------------------------------------------------------------------
@@ -270,62 +231,65 @@ class RatingConsumer:
         self._let_go(partitions)
         log.warning("partitions_lost", partitions=sorted(partitions))
 
-    def _let_go(self, partitions: Sequence[int]) -> None:
+    def _let_go(self, partitions: Collection[int]) -> None:
         # A batch in flight keeps its slices: if it is refused, `only` leaves these partitions out of the repeat.
         for partition in partitions:
             self._claims.pop(partition, None)
             self._unclaimed.discard(partition)
-        self._building = self._building.without(set(partitions))
+        self._building = self._building.without(partitions)
+
+    def _give_up(self, partitions: Collection[int]) -> None:
+        """Lets go of partitions that stay assigned, to take them over again from where they then stand."""
+        if partitions:
+            self._let_go(partitions)
+            self._unclaimed |= set(partitions)
+            self._source.pause(partitions)
 
     def _take(self, partitions: Sequence[int]) -> dict[int, Claim]:
-        return self._ask_store(lambda: self._store.take(partitions, first_offset=self._source.first_offset))
-
-    def _ask_store(self, question: Callable[[], Answer]) -> Answer:
-        try:
-            return self._writer.submit(question).result(timeout=_ANSWER_SECONDS)
-        except TimeoutError:
-            raise StoreUnavailable(f"no answer within {_ANSWER_SECONDS:g} s") from None
+        return self._writer.ask(lambda: self._store.take(partitions, first_offset=self._source.first_offset))
 
     def _fenced(self, fenced: Fenced) -> None:
         """Another owner: its partitions leave the batch, the others are written again without them."""
-        assert self._in_flight is not None
-        self._in_flight = self._in_flight.without(fenced.partitions)
-        mine = fenced.partitions & self._claims.keys()
-        self._let_go(sorted(mine))
-        self._unclaimed |= mine
-        self._source.pause(mine)
+        refused = self._writer.in_flight
+        assert refused is not None
+        # A partition that came back to this consumer while the batch was in flight has a new epoch, which holds.
+        current = refused.only(self._claims)
+        mine = fenced.partitions & set(current.partitions)
+        self._give_up(mine)
+        if mine:
+            self._taken_away = True
+            self._retake_backoff.begin()
         log.warning("fenced", partitions=sorted(fenced.partitions), still_assigned=sorted(mine))
-        self._submit(self._in_flight.only(self._claims))
+        self._writer.submit(current.without(fenced.partitions))
 
     def _retake(self) -> None:
         """Takes over what is assigned but not owned: after a failed take-over, or when somebody else took it."""
-        if not self._unclaimed or self._writing is not None or not self._retake_backoff.is_over():
+        if not self._unclaimed or self._writer.is_writing or not self._retake_backoff.is_over():
             return
-        if not self._retakes.allow():
+        if self._taken_away and not self._retakes.allow():
             raise TakenOverRepeatedly(
                 f"Partitions {sorted(self._unclaimed)} were taken from this consumer more than {_RETAKES_PER_MINUTE} "
-                "times in a minute. Is another consumer of this group reading the topic through another cluster address?"
+                "times in a minute. Does another consumer of this group read the topic through another address?"
             )
         try:
             claims = self._take(sorted(self._unclaimed))
-        except (StoreUnavailable, BrokerUnavailable) as error:
-            self._retakes.forgive()
+            for partition, claim in claims.items():
+                self._source.seek(partition, self._start(claim))
+        except (StoreUnavailable, BrokerUnavailable, RequestRefused) as error:
+            if self._taken_away:
+                self._retakes.forgive()
             self._retake_backoff.begin()
-            self.waiting_for = str(error)
+            self._writer.waiting_for = str(error)
             log.warning("take_over_failed", partitions=sorted(self._unclaimed), reason=str(error))
             return
+        self._taken_away = False
         self._claims |= claims
         self._unclaimed -= claims.keys()
-        for partition, claim in claims.items():
-            self._source.seek(partition, self._start(claim))
         if not self._held:
             self._source.resume(claims)
-        self._retake_backoff.reset()
-        if self._in_flight is None:
-            self._store_is_here()
+        self._writer.is_here()
         log.info("partitions_taken", partitions=sorted(claims))
 
     @staticmethod
     def _start(claim: Claim, *, paused: bool = False) -> Start:
         return Start(offset=claim.next_offset, leader_epoch=claim.leader_epoch, paused=paused)
-

@@ -1,5 +1,6 @@
 """Runs one rating consumer as a process does: signals, the end that it waits for, and what it tells people."""
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +9,9 @@ import structlog
 
 from workers.ingestion.consumer import BatchLimits, RatingConsumer
 from workers.ingestion.postgres import PostgresStore
-from workers.ingestion.progress import Progress
+from workers.ingestion.progress import Meter, shown_progress
 from workers.kafka.consumer import GroupConsumer, KafkaGroupConsumer
-from workers.kafka.topics import Topic, describe_topic, end_offsets
+from workers.kafka.topics import describe_topic, end_offsets
 from workers.shutdown import two_stage_shutdown
 
 log = structlog.get_logger(__name__)
@@ -51,32 +52,24 @@ def consume_ratings(options: ConsumeOptions) -> int:
             consumer.run(lambda: shutdown.is_requested)
             reporter.last_words(consumer)
             return 0
-        with _CaughtUp(consumer, topic) as caught_up:
+        ends = end_offsets(topic, timeout=_BROKER_TIMEOUT)
+        with shown_progress(title=f"Consuming {topic.name}", unit="events", stream=sys.stderr) as meter:
+            caught_up = _CaughtUp(consumer, ends, meter)
             consumer.run(lambda: shutdown.is_requested or caught_up())
-            reporter.last_words(consumer)
-            return 0 if caught_up.reached else shutdown.exit_code
+        reporter.last_words(consumer)
+        return 0 if caught_up.reached else shutdown.exit_code
 
 
 class _CaughtUp:
     """True once the whole group, this process and others, has passed the ends that the topic had at the start."""
 
-    def __init__(self, consumer: RatingConsumer, topic: Topic) -> None:
+    def __init__(self, consumer: RatingConsumer, ends: Mapping[int, int], meter: Meter) -> None:
         self.reached = False
         self._consumer = consumer
-        self._ends = {
-            partition: end for partition, end in end_offsets(topic, timeout=_BROKER_TIMEOUT).items() if end > 0
-        }
-        self._progress = Progress(description="consuming", total=None, unit="events")
-        self._total: int | None = None
-        self._began_at: Mapping[int, int] = {}
+        self._ends = {partition: end for partition, end in ends.items() if end > 0}
+        self._meter = meter
+        self._began_at: Mapping[int, int] | None = None
         self._look_at = 0.0
-
-    def __enter__(self) -> "_CaughtUp":
-        self._progress.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.__exit__(None, None, None)
 
     def __call__(self) -> bool:
         now = time.monotonic()
@@ -89,13 +82,15 @@ class _CaughtUp:
         return self.reached
 
     def _show(self, positions: Mapping[int, int]) -> None:
-        begun = {partition: min(positions[partition], end) for partition, end in self._ends.items() if partition in positions}
-        if self._total is None and begun.keys() == self._ends.keys():
+        """Counts from where each partition stood when the group had begun them all."""
+        begun = {part: min(positions[part], end) for part, end in self._ends.items() if part in positions}
+        if begun.keys() != self._ends.keys():
+            return
+        if self._began_at is None:
             self._began_at = begun
-            self._total = sum(self._ends.values()) - sum(begun.values())
-        if self._total is not None:
-            done = sum(begun.values()) - sum(self._began_at.values())
-            self._progress.update(done, total=self._total)
+        behind = sum(self._ends.values()) - sum(self._began_at.values())
+        done = sum(begun.values()) - sum(self._began_at.values())
+        self._meter.update(count=done, share=done / behind if behind else 1.0)
 
 
 class _Reporter:

@@ -17,6 +17,9 @@ _SESSION = {
     "lock_timeout": "10s",
     "statement_timeout": "60s",
     "synchronous_commit": "on",
+    # The write path looks twice, the second time behind a lock: a role's or a server's other default would show it the
+    # past. (The backslash keeps the space, as libpq splits options at spaces.)
+    "default_transaction_isolation": "read\\ committed",
 }
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 

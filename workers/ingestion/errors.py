@@ -25,3 +25,7 @@ class Fenced(IngestionError):
 
 class TakenOverRepeatedly(IngestionError):
     """Somebody outside Kafka's group protocol keeps taking the partitions of this consumer."""
+
+
+class UnknownUser(IngestionError):
+    """Nothing is stored about this user."""

@@ -37,7 +37,7 @@ SET epoch = standing.epoch + 1, updated_at = clock_timestamp()
 RETURNING epoch, next_offset, latest_time, leader_epoch
 """
 
-# The fence: a row that another consumer has taken, or that stands elsewhere, is not advanced, and the count falls short.
+# The fence: a row that another consumer has taken, or that stands elsewhere, is not advanced: the count falls short.
 _ADVANCE = f"""
 UPDATE ingestion_consumeroffset SET
     next_offset = %(end)s, latest_time = %(latest_time)s, leader_epoch = %(leader_epoch)s,
@@ -96,18 +96,19 @@ class PostgresStore:
             while True:
                 try:
                     self._apply(cursor, batch)
-                    return
                 except StaleIds:
                     self._interner.forget()
-                except _FenceFellShort:
+                except _FenceFellShortError:
                     batch = self._not_yet_applied(cursor, batch)
                     if not batch:
                         return
+                else:
+                    return
 
     def positions(self) -> Mapping[int, int]:
         """See IngestionStore.positions."""
         with self._cursor() as cursor:
-            return {partition: offset for partition, offset in cursor.execute(_POSITIONS, self._identity)}
+            return dict(cursor.execute(_POSITIONS, self._identity).fetchall())
 
     def close(self) -> None:
         """Closes the connection; an open transaction is rolled back."""
@@ -131,7 +132,7 @@ class PostgresStore:
         parts = list(batch)
         cursor.executemany(_ADVANCE, [self._advanced_row(part) for part in parts])
         if cursor.rowcount != len(parts):
-            raise _FenceFellShort
+            raise _FenceFellShortError
 
     def _not_yet_applied(self, cursor: psycopg.Cursor[Any], batch: Batch) -> Batch:
         """The slices without those that an earlier attempt committed. Raises Fenced if any has another owner."""
@@ -189,7 +190,7 @@ class PostgresStore:
             raise
 
 
-class _FenceFellShort(Exception):
+class _FenceFellShortError(Exception):
     """Some row of the batch did not stand where the batch begins; why is found out in a transaction of its own."""
 
 

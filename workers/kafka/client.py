@@ -49,6 +49,7 @@ class LastError:
         self.reason = ""
 
     def __call__(self, error: ClientError) -> None:
+        """Take note of one error."""
         # "All brokers are down" only says that the error before it happened everywhere.
         if error.code() != ClientError._ALL_BROKERS_DOWN or not self.reason:
             self.reason = error.str().partition(" (after ")[0]
@@ -62,6 +63,7 @@ class _RepeatFilter(logging.Filter):
         self._passed: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it has not been said for a while."""
         complaint = record.getMessage().partition(" (after ")[0]
         now = time.monotonic()
         if now - self._passed.get(complaint, -_REPEAT_AFTER) < _REPEAT_AFTER:

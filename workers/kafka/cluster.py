@@ -1,6 +1,7 @@
 """Administrative requests to a cluster under one deadline, with librdkafka's errors turned into ours."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -27,14 +28,18 @@ Answer = TypeVar("Answer")
 
 
 class Cluster:
-    """One administrative client and the time it has: `timeout` seconds from its making on, for all its requests."""
+    """One administrative client and the time it has: `timeout` seconds from its making on, for all its requests.
 
-    def __init__(self, *, timeout: float) -> None:
+    `on_wait` is called while an answer is awaited; what it raises ends the wait.
+    """
+
+    def __init__(self, *, timeout: float, on_wait: Callable[[], None] | None = None) -> None:
         self.timeout = timeout
+        self._on_wait = on_wait
         self._deadline = time.monotonic() + timeout
         self._last_error = LastError()
         with configuring():
-            self.client = AdminClient(client_config(error_cb=self._last_error, socket_connection_setup_timeout_ms=5_000))
+            self.client = AdminClient(client_config(error_cb=self._last_error))
 
     @property
     def left(self) -> float:
@@ -43,6 +48,7 @@ class Cluster:
 
     @property
     def expired(self) -> bool:
+        """Whether the time is over."""
         return time.monotonic() >= self._deadline
 
     def answer(self, future: "Future[Answer]", *, request: str, topic: str = "") -> Answer:
@@ -50,6 +56,8 @@ class Cluster:
         # The client's errors and log lines come out of poll() only.
         while not future.done() and time.monotonic() < self._deadline + 1.0:
             self.client.poll(0.05)
+            if self._on_wait is not None:
+                self._on_wait()
         if not future.done():
             raise self._unavailable()
         try:

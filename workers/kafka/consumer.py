@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import methodcaller
 from typing import Any, Protocol
 
 import structlog
@@ -19,6 +20,7 @@ AT_END = -1
 # Waiting this long after a full queue (librdkafka's default is 1000 ms) would hold a reader to a fifth of its rate.
 _QUEUE_BACKOFF_MS = 10
 _ANSWER_SECONDS = 5.0
+_UNKNOWN_EPOCH = -1  # librdkafka's own word for it
 
 
 class Message(Protocol):
@@ -31,6 +33,20 @@ class Message(Protocol):
     def headers(self) -> list[tuple[str, bytes | None]] | None: ...
     def timestamp(self) -> tuple[int, int]: ...
     def leader_epoch(self) -> int | None: ...
+
+
+# For a header whose name is not UTF-8 confluent-kafka 2.16 returns a result and leaves an exception set. CPython makes
+# that a SystemError in a call from C, as this one is; a plain `message.headers()` in often run code skips the check,
+# and the exception comes up anywhere later.
+_read_headers = methodcaller("headers")
+
+
+def headers_of(message: Message) -> tuple[tuple[str, bytes | None], ...] | None:
+    """The message's headers; None where the name of one is not UTF-8, which the client cannot read."""
+    try:
+        return tuple(_read_headers(message) or ())
+    except (SystemError, UnicodeDecodeError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +175,14 @@ class KafkaGroupConsumer:
         self._client.resume(self._positions(partitions))
 
     def seek(self, partition: int, start: Start) -> None:
-        """The next message delivered is the one at `start`."""
-        self._client.seek(self._at(partition, start))
+        """The next message delivered is the one at `start`. Raises RequestRefused while the partition is moving."""
+        try:
+            self._client.seek(self._at(partition, start))
+        except KafkaException as refused:
+            error = refused.args[0]
+            raise RequestRefused(
+                request=f"seek in {self._topic}[{partition}]", code=error.name(), reason=error.str()
+            ) from None
 
     def commit(self, positions: Mapping[int, int]) -> None:
         """Tells Kafka the positions, without waiting: for other people's lag tools, we never read them back."""
@@ -211,5 +233,5 @@ class KafkaGroupConsumer:
         return [TopicPartition(self._topic, partition) for partition in partitions]
 
     def _at(self, partition: int, start: Start) -> TopicPartition:
-        epoch = {} if start.leader_epoch is None else {"leader_epoch": start.leader_epoch}
-        return TopicPartition(self._topic, partition, start.offset, **epoch)
+        leader_epoch = _UNKNOWN_EPOCH if start.leader_epoch is None else start.leader_epoch
+        return TopicPartition(self._topic, partition, start.offset, leader_epoch=leader_epoch)

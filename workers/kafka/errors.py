@@ -14,6 +14,8 @@ class BrokerUnavailable(KafkaError):
             f"No Kafka broker at {servers} answered within {timeout:g} s.{because} "
             "Check that Kafka runs there and that KAFKA_BOOTSTRAP_SERVERS (and any KAFKA_CONFIG_…) is right."
         )
+        self.servers = servers
+        self.reason = reason
 
 
 class TopicNotFound(KafkaError):
@@ -38,7 +40,8 @@ class InvalidClientConfig(KafkaError):
     """librdkafka does not take one of the settings."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}. Check the KAFKA_CONFIG_… variables (KAFKA_CONFIG_SASL_MECHANISM, for example, sets sasl.mechanism).")
+        example = "KAFKA_CONFIG_SASL_MECHANISM, for example, sets sasl.mechanism"
+        super().__init__(f"{reason}. Check the KAFKA_CONFIG_… variables: {example}.")
 
 
 class OffsetNotAvailable(KafkaError):

@@ -1,11 +1,11 @@
 """Topics as the cluster knows them: created on purpose by one command, described, and where they end."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from confluent_kafka import TopicCollection, TopicPartition
-from confluent_kafka.admin import NewTopic, OffsetSpec, TopicDescription
+from confluent_kafka.admin import NewTopic, OffsetSpec, TopicDescription  # type: ignore[attr-defined]
 from django.conf import settings
 
 from workers.kafka.cluster import Cluster
@@ -69,9 +69,12 @@ def ensure_topics(specs: Iterable[TopicSpec], *, timeout: float) -> list[Ensured
     ]
 
 
-def describe_topic(name: str, *, timeout: float) -> Topic:
-    """The topic called `name`, within `timeout` seconds. Raises TopicNotFound, BrokerUnavailable or RequestRefused."""
-    cluster = Cluster(timeout=timeout)
+def describe_topic(name: str, *, timeout: float, on_wait: Callable[[], None] | None = None) -> Topic:
+    """The topic called `name`, within `timeout` seconds. Raises TopicNotFound, BrokerUnavailable or RequestRefused.
+
+    `on_wait` is called several times a second until Kafka answers; what it raises ends the wait.
+    """
+    cluster = Cluster(timeout=timeout, on_wait=on_wait)
     found = _description(cluster, name)
     identity = cluster.answer(
         cluster.client.describe_cluster(request_timeout=cluster.left), request="describe the cluster"
@@ -87,11 +90,12 @@ def describe_topic(name: str, *, timeout: float) -> Topic:
 def end_offsets(topic: Topic, *, timeout: float) -> dict[int, int]:
     """Per partition the offset that its next message will get (the high watermark). Raises as `describe_topic` does."""
     cluster = Cluster(timeout=timeout)
-    latest = {TopicPartition(topic.name, partition): OffsetSpec.latest() for partition in range(topic.partitions)}
-    futures = cluster.client.list_offsets(latest, request_timeout=cluster.left)
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    asked = {TopicPartition(topic.name, partition): latest for partition in range(topic.partitions)}
+    futures = cluster.client.list_offsets(asked, request_timeout=cluster.left)
     return {
-        asked.partition: cluster.answer(future, request=f"list the offsets of {topic.name}", topic=topic.name).offset
-        for asked, future in futures.items()
+        place.partition: cluster.answer(future, request=f"list the offsets of {topic.name}", topic=topic.name).offset
+        for place, future in futures.items()
     }
 
 
@@ -101,13 +105,18 @@ def _description(cluster: Cluster, name: str) -> TopicDescription:
     return description
 
 
+def _exists(cluster: Cluster, name: str) -> bool:
+    try:
+        _description(cluster, name)
+    except TopicNotFound:
+        return False
+    return True
+
+
 def _created(cluster: Cluster, spec: TopicSpec) -> bool:
     """False where it was there already. Looks first: creating needs a permission that looking does not."""
-    try:
-        _description(cluster, spec.name)
+    if _exists(cluster, spec.name):
         return False
-    except TopicNotFound:
-        pass
     new = NewTopic(
         spec.name, num_partitions=spec.partitions, replication_factor=spec.replication_factor, config=spec.config
     )
@@ -122,7 +131,7 @@ def _created(cluster: Cluster, spec: TopicSpec) -> bool:
 
 
 def _writable_partitions(cluster: Cluster, spec: TopicSpec) -> int:
-    """The number of partitions, once every broker's metadata knows the topic and each partition has its leader."""
+    """The number of partitions, once the brokers' metadata knows the topic and each partition has its leader."""
     while True:
         try:
             partitions = _description(cluster, spec.name).partitions

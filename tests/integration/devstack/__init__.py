@@ -1,0 +1,1 @@
+"""The development stack with real processes and servers."""

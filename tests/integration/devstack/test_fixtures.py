@@ -33,6 +33,7 @@ def test_made_topics_are_distinct_empty_and_stamped_by_the_broker(
     try:
         consumer.subscribe([second])
         message = wait_until(lambda: consumer.poll(0.2), message="the message")
+        assert message is not None
         assert message.value() == b"x"
         assert message.timestamp()[1] > 1
     finally:

@@ -111,7 +111,9 @@ def test_a_refused_id_is_named_with_its_reason(field: str, value: object, reason
 @pytest.mark.parametrize(
     ("changes", "field", "reason"),
     [
-        pytest.param({"providerId": "x" * 129}, "providerId", f"it has 129 characters: it must be {ID_RULE}", id="provider"),
+        pytest.param(
+            {"providerId": "x" * 129}, "providerId", f"it has 129 characters: it must be {ID_RULE}", id="provider"
+        ),
         pytest.param({"providerId": False}, "providerId", f"false is not {ID_RULE}", id="false as provider"),
         pytest.param({"eventType": ABSENT}, "eventType", "it is missing", id="no type"),
         pytest.param({"eventType": "PUT"}, "eventType", 'a text is neither "put" nor "delete"', id="upper case"),
@@ -130,9 +132,7 @@ def test_a_refused_id_is_named_with_its_reason(field: str, value: object, reason
             {"ratingValue": ABSENT, "value": 4.35}, "value", f"4.35 is not {VALUE_RULE}", id="the book's dialect"
         ),
         pytest.param({"value": "x"}, "value", f"a text is not {VALUE_RULE}", id="both, one wrong"),
-        pytest.param(
-            {"value": 4.5}, "ratingValue", "it is 5 while value is 4.5: give one of them", id="both, unequal"
-        ),
+        pytest.param({"value": 4.5}, "ratingValue", "it is 5 while value is 4.5: give one of them", id="both, unequal"),
     ],
 )
 def test_what_is_refused(changes: dict[str, object], field: str, reason: str) -> None:
@@ -149,7 +149,7 @@ def test_what_is_refused(changes: dict[str, object], field: str, reason: str) ->
         pytest.param(b"{", "the message is not JSON (character 1)", id="cut off"),
         pytest.param(b"rating", "the message is not JSON (character 0)", id="a word"),
         pytest.param(payload() + b"{}", "the message is not JSON (character 95)", id="two objects"),
-        pytest.param(payload()[:-1] + b',"userId":"\xff"}', "the message is not UTF-8 (byte 101)", id="not UTF-8"),
+        pytest.param(payload()[:-1] + b',"userId":"\xff"}', "the message is not UTF-8 (byte 105)", id="not UTF-8"),
         pytest.param(payload().decode().encode("utf-16"), "the message is not UTF-8 (byte 0)", id="UTF-16"),
         pytest.param(b"[" * 100_000, "the message is nested too deeply", id="deep"),
         pytest.param(payload()[:-1] + b',"x":' + b"[" * 100_000, "the message is nested too deeply", id="deep inside"),
@@ -158,9 +158,7 @@ def test_what_is_refused(changes: dict[str, object], field: str, reason: str) ->
         pytest.param(b'"put"', "the event is a text, not an object", id="text"),
         pytest.param(b"12", "the event is a number, not an object", id="number"),
         pytest.param(b"true", "the event is true or false, not an object", id="true"),
-        pytest.param(
-            payload().replace(b" 5", b" NaN"), "the message is not JSON: NaN is not a JSON number", id="NaN"
-        ),
+        pytest.param(payload().replace(b" 5", b" NaN"), "the message is not JSON: NaN is not a JSON number", id="NaN"),
         pytest.param(
             payload().replace(b" 5", b" -Infinity"),
             "the message is not JSON: -Infinity is not a JSON number",
@@ -175,7 +173,10 @@ def test_what_is_no_event_at_all(message: bytes | None, reason: str) -> None:
 
 
 def test_a_number_keeps_its_text_as_an_id() -> None:
-    message = b'{"recordId":1e3,"recordType":"movie","userId":105.0,"providerId":12345678901234567890,"value":5e-1,"eventType":"put"}'
+    message = (
+        b'{"recordId":1e3,"recordType":"movie","userId":105.0,"providerId":12345678901234567890,'
+        b'"value":5e-1,"eventType":"put"}'
+    )
     assert decode_event(message) == event(
         record_id="1e3", user_id="105.0", provider_id="12345678901234567890", tenths=5
     )
@@ -214,7 +215,10 @@ def test_a_reason_never_repeats_a_text_from_the_message() -> None:
 
 def test_an_event_is_written_in_the_contracts_dialect() -> None:
     assert json.loads(encode_event(event())) == PUT
-    assert json.loads(encode_event(event(tenths=45, provider_id="imdb"))) == PUT | {"ratingValue": 4.5, "providerId": "imdb"}
+    assert json.loads(encode_event(event(tenths=45, provider_id="imdb"))) == PUT | {
+        "ratingValue": 4.5,
+        "providerId": "imdb",
+    }
     assert json.loads(encode_event(event(tenths=None))) == {
         name: value for name, value in PUT.items() if name != "ratingValue"
     } | {"eventType": "delete"}

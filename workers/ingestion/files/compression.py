@@ -27,7 +27,7 @@ _LONGEST_MAGIC = 6
 _CUT_OFF = "the compressed data ends too early: the file is cut off; fetch it again"
 
 
-def decompressed(source: Source) -> io.BufferedReader:
+def decompressed(source: Source) -> io.BufferedIOBase:
     """The plain bytes of `source`. Raises CompressionDamaged, here for what we do not read and later from read()."""
     start = b""
     while len(start) < _LONGEST_MAGIC and (more := source.read(_BUFFER)):
@@ -50,7 +50,7 @@ def _is_skippable_frame(start: bytes) -> bool:
 class _Gzip(io.RawIOBase):
     """All members of a gzip file, one after the other."""
 
-    def __init__(self, compressed: io.BufferedReader, path: str) -> None:
+    def __init__(self, compressed: io.BufferedIOBase, path: str) -> None:
         super().__init__()
         self._plain = gzip.GzipFile(fileobj=compressed)
         self._path = path
@@ -73,7 +73,7 @@ class _Zstd(io.RawIOBase):
     # One compressed byte can become 32 kB; this bounds what a hostile file can make of one step to 64 MB.
     _STEP = 2_048
 
-    def __init__(self, compressed: io.BufferedReader, path: str) -> None:
+    def __init__(self, compressed: io.BufferedIOBase, path: str) -> None:
         super().__init__()
         self._compressed = compressed
         self._path = path

@@ -1,7 +1,7 @@
 """Tells a file's format by its first bytes, and where they fit several by its name."""
 
 import enum
-import os
+from pathlib import Path
 
 import msgspec
 
@@ -45,7 +45,7 @@ def detected_format(start: bytes, *, path: str) -> Format:
 def _one_object_or_many(text: bytes, name: str) -> Format:
     if name.endswith(_NDJSON_ENDINGS):
         return Format.NDJSON
-    line, newline, _ = text.partition(b"\n")
+    line = text.partition(b"\n")[0]
     try:
         msgspec.json.decode(line, type=msgspec.Raw)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -55,7 +55,7 @@ def _one_object_or_many(text: bytes, name: str) -> Format:
 
 
 def _plain_name(path: str) -> str:
-    name = os.path.basename(path).lower()
+    name = Path(path).name.lower()
     for ending in _COMPRESSION_ENDINGS:
         name = name.removesuffix(ending)
     return name

@@ -1,4 +1,4 @@
-"""What comes out of a file: events and rejections, each with its place, and the defaults that the caller gives."""
+"""What comes out of a file, events and rejections with their places; and the defaults that the caller gives."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from workers.ingestion.files.scale import Scale
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """One event that is not acceptable: the physical line it starts in (from 1 on) and why, with what would be right."""
+    """One event that is not acceptable: the physical line it starts in (from 1 on), why, and what would be right."""
 
     line: int
     reason: str
@@ -21,7 +21,7 @@ FileEvents = Iterator[tuple[int, RatingEvent | Rejection]]
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What the caller says about a file's events: the provider where an event names none, and the scale of its values."""
+    """What the caller says of a file's events: the provider where one names none, and the scale of the values."""
 
     provider: str = ""
     scale: Scale | None = None

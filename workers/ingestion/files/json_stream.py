@@ -13,9 +13,7 @@ from workers.ingestion.files.lines import MAX_LINE
 _CHUNK = 256 * 1024
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 # An object without another one inside, and the comma after it. Possessive, so that a cut-off one costs one pass.
-_FLAT_OBJECT = re.compile(
-    rb'[ \t\r\n]*+(\{[^{}"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^{}"]*+)*+\})[ \t\r\n]*+,', re.DOTALL
-)
+_FLAT_OBJECT = re.compile(rb'[ \t\r\n]*+(\{[^{}"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^{}"]*+)*+\})[ \t\r\n]*+,', re.DOTALL)
 _IN_TEXT = re.compile(rb'["\\]')
 _OUTSIDE_TEXT = re.compile(rb'["\[\]{},\s]')
 _TOO_LONG = f"it is longer than {MAX_LINE} bytes"
@@ -39,6 +37,37 @@ def json_events(stream: io.BufferedIOBase, path: str, *, defaults: Defaults, sta
             yield number, Rejection(line, str(invalid))
         else:
             yield number, event
+
+
+class _Value:
+    """One JSON value as it is gathered; what is beyond MAX_LINE bytes is not kept."""
+
+    def __init__(self) -> None:
+        self.in_text = False
+        self._depth = 0
+        self._length = 0
+        self._parts: list[bytes] = []
+
+    def add(self, piece: bytes) -> None:
+        self._length += len(piece)
+        if self._length <= MAX_LINE:
+            self._parts.append(piece)
+
+    def content(self) -> bytes | None:
+        return b"".join(self._parts) if self._length <= MAX_LINE else None
+
+    def ends_before(self, byte: bytes) -> bool:
+        return not self.in_text and self._depth == 0 and (not byte or byte in b",]}" or byte.isspace())
+
+    def ends_with(self, byte: bytes) -> bool:
+        """Take note of a telling byte, which is no backslash; whether the value is complete with it."""
+        if byte == b'"':
+            self.in_text = not self.in_text
+            return not self.in_text and self._depth == 0
+        if self.in_text or byte not in b"[]{}":
+            return False
+        self._depth += 1 if byte in b"[{" else -1
+        return self._depth == 0
 
 
 class _Elements:
@@ -102,45 +131,37 @@ class _Elements:
 
     def _any_element(self) -> bytes | None:
         """One value of any kind, nesting and length, across windows: for what the pattern does not match."""
-        parts: list[bytes] = []
-        length = depth = 0
-        in_text = False
+        value = _Value()
         while True:
-            found = (_IN_TEXT if in_text else _OUTSIDE_TEXT).search(self._window, self._at)
-            end = found.start() if found else len(self._window)
-            byte = self._window[end : end + 1]
-            ends_here = found is not None and not in_text and depth == 0 and (byte in b",]}" or byte.isspace())
-            if not ends_here:
-                end += len(byte)
-            length += end - self._at
-            if length <= MAX_LINE:
-                parts.append(self._window[self._at : end])
-            self._at = end
-            if ends_here:
-                break
-            if found is None:
-                if not self._refill():
-                    if depth or in_text:
-                        raise self._broken("the file ends inside an event: it is cut off")
-                    break
-                continue
+            byte = self._take_until_telling_byte(value)
+            if value.ends_before(byte):
+                return value.content()
+            if not byte:
+                raise self._broken("the file ends inside an event: it is cut off")
+            value.add(byte)
+            self._at += 1
             if byte == b"\\":
-                self._skip_escaped(parts)
-                length += 1
-            elif byte == b'"':
-                in_text = not in_text
-            elif byte in b"[{":
-                depth += 1
-            elif byte in b"]}":
-                depth -= 1
-            if depth == 0 and not in_text and byte in b'"]}':
-                break
-        return b"".join(parts) if length <= MAX_LINE else None
+                self._take_escaped(value)
+            elif value.ends_with(byte):
+                return value.content()
 
-    def _skip_escaped(self, parts: list[bytes]) -> None:
+    def _take_until_telling_byte(self, value: "_Value") -> bytes:
+        """Add all up to the next byte that may end a text, a nesting or the value; b"" at the end of the file."""
+        pattern = _IN_TEXT if value.in_text else _OUTSIDE_TEXT
+        while True:
+            found = pattern.search(self._window, self._at)
+            end = found.start() if found else len(self._window)
+            value.add(self._window[self._at : end])
+            self._at = end
+            if found:
+                return found.group()
+            if not self._refill():
+                return b""
+
+    def _take_escaped(self, value: "_Value") -> None:
         if self._at == len(self._window) and not self._refill():
             raise self._broken("the file ends inside an event: it is cut off")
-        parts.append(self._window[self._at : self._at + 1])
+        value.add(self._window[self._at : self._at + 1])
         self._at += 1
 
     def _next_byte(self) -> bytes | None:

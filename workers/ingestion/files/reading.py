@@ -47,7 +47,7 @@ def event_file(
         yield EventFile(source, file_format, _events(stream, path, file_format, defaults, start_at))
 
 
-def _first_line(plain: io.BufferedReader) -> bytes:
+def _first_line(plain: io.BufferedIOBase) -> bytes:
     """The file's beginning up to its first line that is not blank or more, without a byte order mark."""
     start = b""
     while b"\n" not in start.lstrip() and len(start) < _LOOK_AT and (more := plain.read1(_LOOK_AT)):
@@ -55,9 +55,7 @@ def _first_line(plain: io.BufferedReader) -> bytes:
     return start.removeprefix(_BYTE_ORDER_MARK)
 
 
-def _events(
-    stream: io.BufferedReader, path: str, file_format: Format, defaults: Defaults, start_at: int
-) -> FileEvents:
+def _events(stream: io.BufferedIOBase, path: str, file_format: Format, defaults: Defaults, start_at: int) -> FileEvents:
     match file_format:
         case Format.JSON:
             return json_events(stream, path, defaults=defaults, start_at=start_at)

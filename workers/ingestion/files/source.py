@@ -5,6 +5,7 @@ import os
 import select
 import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workers.ingestion.files.errors import FileNotReadable
@@ -16,18 +17,46 @@ STANDARD_INPUT = "-"
 _PATIENCE_MS = 200
 
 
+def check_path(path: str) -> None:
+    """Raise FileNotReadable for what cannot be a file of events, without opening it: a named pipe opens only once."""
+    if path == STANDARD_INPUT:
+        return
+    try:
+        mode = Path(path).stat().st_mode
+    except (OSError, ValueError) as error:
+        raise _not_readable(path, error) from None
+    if stat.S_ISDIR(mode):
+        raise FileNotReadable(path, "is a folder; name the files in it")
+    if not os.access(path, os.R_OK):
+        raise FileNotReadable(path, "you may not read it; check its permissions")
+
+
+def _not_readable(path: str, error: OSError | ValueError) -> FileNotReadable:
+    match error:
+        case FileNotFoundError():
+            return FileNotReadable(path, "there is no such file")
+        case PermissionError():
+            return FileNotReadable(path, "you may not read it; check its permissions")
+        case OSError():
+            return FileNotReadable(path, f"cannot be opened: {error.strerror}")
+        case _:
+            return FileNotReadable(path, "is no path")
+
+
 class Rejoined(io.RawIOBase):
     """A stream whose `start` was read already, from its first byte again."""
 
-    def __init__(self, start: bytes, rest: io.RawIOBase | io.BufferedReader) -> None:
+    def __init__(self, start: bytes, rest: io.RawIOBase | io.BufferedIOBase) -> None:
         super().__init__()
         self._start = memoryview(start)
         self._rest = rest
 
     def readable(self) -> bool:
+        """Always."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int | None:
+        """See io.RawIOBase."""
         if not self._start:
             return self._rest.readinto(buffer)
         target = memoryview(buffer).cast("B")
@@ -38,7 +67,7 @@ class Rejoined(io.RawIOBase):
 
 
 class Source(io.RawIOBase):
-    """The bytes of `path` ("-" is standard input). Raises FileNotReadable.
+    """The bytes of `path` ("-" is standard input). Raises FileNotReadable, from here or from reading.
 
     `on_wait` is called before every read and five times a second while no bytes come, as from a pipe; what it raises
     ends the read. `size` is the number of bytes there will be, or None where only the end will tell.
@@ -54,17 +83,16 @@ class Source(io.RawIOBase):
             about = os.fstat(self._descriptor)
         except OSError:
             raise FileNotReadable(path, "standard input is closed") from None
-        if stat.S_ISDIR(about.st_mode):
-            self.close()
-            raise FileNotReadable(path, "is a folder; name the files in it")
         self.size = about.st_size if stat.S_ISREG(about.st_mode) else None
         self._poll = select.poll()
         self._poll.register(self._descriptor, select.POLLIN)
 
     def readable(self) -> bool:
+        """Always."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
+        """See io.RawIOBase. Raises FileNotReadable and what `on_wait` raises."""
         self._on_wait()
         while not self._poll.poll(_PATIENCE_MS):
             self._on_wait()
@@ -76,6 +104,7 @@ class Source(io.RawIOBase):
         return count
 
     def close(self) -> None:
+        """Leaves standard input open."""
         if not self.closed and self.path != STANDARD_INPUT:
             os.close(self._descriptor)
         super().close()
@@ -83,11 +112,8 @@ class Source(io.RawIOBase):
     def _opened(self) -> int:
         if self.path == STANDARD_INPUT:
             return 0
+        check_path(self.path)
         try:
             return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise FileNotReadable(self.path, "there is no such file") from None
-        except PermissionError:
-            raise FileNotReadable(self.path, "you may not read it; check its permissions") from None
         except (OSError, ValueError) as error:
-            raise FileNotReadable(self.path, f"cannot be opened: {error}") from None
+            raise _not_readable(self.path, error) from None

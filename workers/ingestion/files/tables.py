@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ratings.errors import InvalidRating
 from ratings.events import RatingEvent, rating_event
@@ -76,7 +77,7 @@ def header_fits(line: str, table: Table) -> bool:
 def table_events(
     stream: io.BufferedIOBase, path: str, *, table: Table, defaults: Defaults, start_at: int
 ) -> FileEvents:
-    """The events of the rows that begin at line `start_at` or later. Raises FormatUnknown for a header that does not fit."""
+    """The events of the rows that begin at line `start_at` or later. Raises FormatUnknown for another header."""
     lines = _TextLines(stream)
     header = next((line for line in lines if line.strip()), None)
     if header is None:
@@ -121,7 +122,8 @@ class _TextLines(Iterator[str]):
         self.too_long: list[int] = []
 
     def __next__(self) -> str:
-        for self.number, line in self._lines:
+        for number, line in self._lines:
+            self.number = number
             if line is None:
                 self.too_long.append(self.number)
             else:
@@ -211,7 +213,7 @@ def _delimiter(header: str, table: Table) -> str:
     return max(table.delimiters, key=header.count)
 
 
-def _quoting(table: Table) -> int:
+def _quoting(table: Table) -> Literal[0, 3]:
     return csv.QUOTE_MINIMAL if table.quoted else csv.QUOTE_NONE
 
 

@@ -1,0 +1,1 @@
+"""The one management command of the development stack."""

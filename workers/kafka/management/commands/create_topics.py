@@ -14,7 +14,7 @@ class Command(BaseCommand):
         "Create the topics of the settings where they do not exist, with their partitions, retention and "
         "time stamps, and leave those that exist as they are. May be run again at any time."
     )
-    requires_system_checks: list[str] = []
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

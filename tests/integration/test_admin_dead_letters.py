@@ -1,0 +1,102 @@
+"""The admin pages of dead letters: payloads from anywhere, shown as text."""
+
+import base64
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from workers.ingestion.models import DeadLetter
+
+LIST = "/admin/ingestion/deadletter/"
+
+
+@pytest.fixture
+def admin(db):
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    return client
+
+
+def letter(**fields):
+    return DeadLetter.objects.create(
+        **{
+            "group": "rating",
+            "cluster_id": "c",
+            "topic_id": "t",
+            "topic": "ratings",
+            "partition": 3,
+            "offset": DeadLetter.objects.count(),
+            "field": "ratingValue",
+            "reason": "11 is not a number from 0 to 10",
+            "timestamp": timezone.now(),
+            **fields,
+        }
+    )
+
+
+def detail(admin, one):
+    response = admin.get(f"{LIST}{one.pk}/change/")
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_the_list_says_where_and_why(admin):
+    letter(offset=41)
+    page = admin.get(LIST).content.decode()
+    assert "ratings[3]@41" in page
+    assert "11 is not a number from 0 to 10" in page
+    assert "ratingValue" in page
+
+
+def test_the_list_leaves_payloads_in_the_database(admin):
+    letter(value=b"x" * 1000)
+    with CaptureQueriesContext(connection) as captured:
+        admin.get(LIST)
+    of_letters = [query["sql"] for query in captured if '"reason"' in query["sql"]]
+    assert of_letters
+    assert not any('"ingestion_deadletter"."value"' in sql for sql in of_letters)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (b'{"x": "<script>alert(1)</script>"}', "&lt;script&gt;alert(1)&lt;/script&gt;"),
+        (b"\xff\xfe\x00", "(not UTF-8) ff fe 00"),
+        (b"a\x1b[31mb\x00c", r"a\x1b[31mb\x00c"),
+        ("\u202egnp.exe".encode(), r"\u202egnp.exe"),
+        (b"", "<pre></pre>"),
+        (None, "null"),
+        ("é".encode() * 20_001, "bytes more"),
+    ],
+)
+def test_a_message_is_shown_as_text(admin, value, shown):
+    page = detail(admin, letter(value=value, key=value))
+    assert shown in page
+    assert "<script>alert" not in page
+    assert "\x1b" not in page
+
+
+@pytest.mark.parametrize("value", [base64.b64encode(b"<i>1</i>").decode(), "not base64!", None, 5])
+def test_headers_are_shown_as_text(admin, value):
+    page = detail(admin, letter(headers=[["<b>name</b>", value]]))
+    assert "&lt;b&gt;name&lt;/b&gt;: " in page
+    assert "<i>1</i>" not in page
+
+
+def test_nothing_can_be_changed(admin):
+    one = letter()
+    assert admin.post(f"{LIST}{one.pk}/change/", {"reason": "x"}).status_code == 403
+    assert admin.post(f"{LIST}{one.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert admin.get(f"{LIST}add/").status_code == 403
+    assert DeadLetter.objects.get().reason == one.reason
+
+
+def test_search_and_filter(admin):
+    letter(reason="the message is not JSON", field="")
+    letter()
+    assert len(admin.get(f"{LIST}?q=JSON").context["cl"].result_list) == 1
+    assert len(admin.get(f"{LIST}?field=ratingValue").context["cl"].result_list) == 1

@@ -1,0 +1,60 @@
+"""What our children are told, and what of the caller's environment is kept from them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from movieapp.devstack.children_environment import children_environment, stack_environment
+from movieapp.devstack.layout import PROJECT_ROOT, STATE_DIR_VARIABLE, StateFolder
+from tests.fixtures import containers
+
+
+@pytest.fixture(autouse=True)
+def _no_servers_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "DJANGO_SECRET_KEY", "DJANGO_ALLOWED_HOSTS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def environment(state: StateFolder) -> dict[str, str]:
+    stack = stack_environment(state, database_url="postgresql://x/y", bootstrap_servers="x:1")
+    return children_environment(stack, state)
+
+
+def test_variables_meant_for_other_servers_do_not_reach_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    monkeypatch.setenv("KAFKA_CONFIG_SECURITY_PROTOCOL", "SASL_SSL")
+    told = environment(StateFolder(root=tmp_path))
+    assert not {"PGSSLMODE", "KAFKA_CONFIG_SECURITY_PROTOCOL"} & told.keys()
+    assert told["DATABASE_URL"] == "postgresql://x/y"
+    assert told["KAFKA_BOOTSTRAP_SERVERS"] == "x:1"
+    assert told[STATE_DIR_VARIABLE] == str(tmp_path)
+
+
+def test_they_do_reach_the_servers_that_the_caller_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    monkeypatch.setenv("KAFKA_CONFIG_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://theirs/y")
+    assert environment(StateFolder(root=tmp_path)).keys() >= {"PGSSLMODE"}
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "theirs:1")
+    assert environment(StateFolder(root=tmp_path)).keys() >= {"PGSSLMODE", "KAFKA_CONFIG_SECURITY_PROTOCOL"}
+
+
+def test_what_the_caller_sets_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DJANGO_SECRET_KEY", "theirs")
+    told = environment(StateFolder(root=tmp_path))
+    assert told["DJANGO_SECRET_KEY"] == "theirs"
+    assert told["DJANGO_ALLOWED_HOSTS"] == "127.0.0.1,localhost"
+
+
+def test_every_variable_of_the_settings_is_in_the_example() -> None:
+    sources = "".join((PROJECT_ROOT / "movieapp" / name).read_text() for name in ("settings.py", "environment.py"))
+    read = set(re.findall(r'env(?:, |\.\w+\()"([A-Z][A-Z_]+)"', sources))
+    assert {"DJANGO_SECRET_KEY", "DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"} <= read
+    listed = set(re.findall(r"[A-Z][A-Z_]+", (PROJECT_ROOT / ".env.example").read_text()))
+    assert read <= listed
+
+
+def test_tests_and_compose_use_the_same_images() -> None:
+    images = set(re.findall(r"^\s+image: (\S+)$", (PROJECT_ROOT / "compose.yaml").read_text(), re.MULTILINE))
+    assert images == {containers.POSTGRES_IMAGE, containers.KAFKA_IMAGE}

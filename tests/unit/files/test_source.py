@@ -1,0 +1,82 @@
+"""Files, pipes and what is neither."""
+
+import io
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from workers.ingestion.files.compression import decompressed
+from workers.ingestion.files.detection import Format
+from workers.ingestion.files.errors import FileNotReadable
+from workers.ingestion.files.events import Defaults
+from workers.ingestion.files.reading import event_file
+from workers.ingestion.files.source import Source, check_path
+
+LINE = b'{"recordId":"1","recordType":"movie","userId":"a","ratingValue":4.5,"eventType":"put"}\n'
+
+
+class _Enough(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("no", "there is no such file"), (".", "is a folder"), ("a\0b", "is no path")]
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, reason: str) -> None:
+    path = f"{tmp_path}/{name}"
+    with pytest.raises(FileNotReadable, match=reason):
+        check_path(path)
+    with pytest.raises(FileNotReadable, match=reason):
+        Source(path, on_wait=lambda: None)
+
+
+def test_the_size_of_a_file_is_known_and_its_bytes_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 1000)
+    with Source(str(path), on_wait=lambda: None) as source:
+        assert source.size == 1000
+        assert source.read(400) == b"x" * 400
+        assert source.bytes_read == 400
+
+
+def test_a_pipe_that_gives_a_byte_at_a_time_is_understood(tmp_path: Path) -> None:
+    import gzip
+
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    content = gzip.compress(LINE * 3)
+
+    def write() -> None:
+        with io.FileIO(path, "w") as pipe:
+            for at in range(len(content)):
+                pipe.write(content[at : at + 1])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with event_file(str(path), file_format=Format.AUTO, defaults=Defaults()) as file:
+        assert file.source.size is None
+        assert file.format is Format.NDJSON
+        assert len(list(file.events)) == 3
+    writer.join()
+
+
+def test_a_pipe_without_bytes_keeps_asking_the_caller(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    keep_open = os.open(path, os.O_RDWR)
+    asked = 0
+
+    def on_wait() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            raise _Enough
+
+    try:
+        with Source(str(path), on_wait=on_wait) as source, pytest.raises(_Enough):
+            decompressed(source)
+    finally:
+        os.close(keep_open)
+    assert asked == 3

@@ -1,0 +1,203 @@
+"""A consume loop on a virtual clock: the test decides when a write ends, fails, or ends without saying so."""
+
+import json
+from collections import deque
+from concurrent.futures import Executor, Future
+
+from workers.ingestion.consumer import BatchLimits, RatingConsumer
+from workers.ingestion.errors import StoreUnavailable
+from workers.ingestion.memory import InMemoryStore, MemoryTables
+from workers.kafka.memory import MemoryGroupConsumer, MemoryTopic
+
+START = 1_700_000_000_000
+"""The clock's first time, in milliseconds since the Unix epoch."""
+
+
+class VirtualClock:
+    """A Clock that stands still unless it is moved, or somebody sleeps on it."""
+
+    def __init__(self):
+        self.now = 1_000.0
+
+    def seconds(self):
+        return self.now
+
+    def microseconds(self):
+        return START * 1000 + round((self.now - 1_000.0) * 1_000_000)
+
+    def sleep(self, seconds):
+        self.now += max(seconds, 0.001)
+
+
+class ManualExecutor(Executor):
+    """Runs a call when the test says so, or when somebody waits for it; a stuck one lets the time-out pass."""
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.stuck = False
+        self._calls = deque()
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = _ManualFuture(self)
+        self._calls.append((future, fn, args))
+        return future
+
+    def run_one(self):
+        if self._calls:
+            future, call, args = self._calls.popleft()
+            if future.cancelled():
+                return
+            try:
+                future.set_result(call(*args))
+            except Exception as error:
+                future.set_exception(error)
+
+    def await_end(self, future, timeout):
+        while not future.done():
+            if self.stuck:
+                while self._calls[0][0].cancelled():
+                    self._calls.popleft()
+                if not self._calls[0][0].running():  # this call has begun, and cannot be taken back
+                    self._calls[0][0].set_running_or_notify_cancel()
+                self.clock.sleep(timeout)
+                raise TimeoutError
+            self.run_one()
+
+    def shutdown(self, wait=True, *, cancel_futures=False):
+        while self._calls and not self.stuck:
+            self.run_one()
+
+
+class _ManualFuture(Future):
+    def __init__(self, executor):
+        super().__init__()
+        self._executor = executor
+
+    def result(self, timeout=None):
+        self._executor.await_end(self, timeout)
+        return super().result(0)
+
+    def exception(self, timeout=None):
+        self._executor.await_end(self, timeout)
+        return super().exception(0)
+
+
+class FaultyStore:
+    """A store whose next calls fail as `faults` say: "before" anything is written, or "after" everything is."""
+
+    def __init__(self, store, topic=None):
+        self.store = store
+        self.topic = topic
+        self.faults = deque()
+        self.calls = []
+
+    def take(self, partitions, *, first_offset):
+        return self._call("take", lambda: self.store.take(partitions, first_offset=first_offset))
+
+    def apply(self, batch):
+        self._check(batch)
+        self._call("apply", lambda: self.store.apply(batch))
+
+    def positions(self):
+        return self._call("positions", self.store.positions)
+
+    def close(self):
+        self.store.close()
+
+    def _call(self, name, call):
+        self.calls.append(name)
+        fault = self.faults.popleft() if self.faults else None
+        if isinstance(fault, Exception):
+            raise fault
+        if fault == "before":
+            raise StoreUnavailable("the connection was refused")
+        answer = call()
+        if fault == "after":
+            raise StoreUnavailable("the connection was lost")
+        return answer
+
+    def _check(self, batch):
+        """No slice may claim an offset whose message it does not carry."""
+        for part in batch:
+            there = len(self.topic.messages(part.partition, part.start, part.end))
+            carried = len(part.events) + len(part.letters)
+            assert carried == there, f"{part.partition}: {carried} of {there} in [{part.start}, {part.end})"
+
+
+class Scene:
+    """One topic, one set of tables, and as many members of the group as a test makes."""
+
+    def __init__(self, partitions=2):
+        self.clock = VirtualClock()
+        self.topic = MemoryTopic(partitions)
+        self.tables = MemoryTables()
+
+    def member(self, *partitions, group="rating", limits=None, flush_seconds=10.0):
+        """A consumer that has joined and owns `partitions`."""
+        member = Member(self, group=group, limits=limits or BatchLimits(messages=100), flush_seconds=flush_seconds)
+        if partitions:
+            member.source.give(*partitions)
+            member.consumer.turn()
+        return member
+
+    def put(self, partition, user, value, *, milliseconds=START, record="1"):
+        return self.topic.append(partition, put(user, value, record=record), milliseconds=milliseconds)
+
+    def poison(self, partition, value=b"no json"):
+        return self.topic.append(partition, value, milliseconds=START)
+
+    def values(self):
+        """What stands, by user and record: tenths, or None for a tombstone."""
+        return {(key[3], key[1]): standing.tenths for key, standing in self.tables.ratings.standing().items()}
+
+    def positions(self, group="rating"):
+        return InMemoryStore(self.tables, group=group).positions()
+
+    def letters(self):
+        return {key[1:]: letter.attempts for key, letter in self.tables.letters.items()}
+
+
+class Member:
+    """A consumer with its own clock-driven writer and a store that can fail."""
+
+    def __init__(self, scene, *, group, limits, flush_seconds):
+        self.scene = scene
+        self.executor = ManualExecutor(scene.clock)
+        self.store = FaultyStore(InMemoryStore(scene.tables, group=group), scene.topic)
+        self.source = MemoryGroupConsumer(scene.topic, idle=scene.clock.sleep)
+        self.consumer = RatingConsumer(
+            source=self.source,
+            store=self.store,
+            limits=limits,
+            flush_seconds=flush_seconds,
+            clock=scene.clock,
+            executor=self.executor,
+        )
+        self.source.join(self.consumer)
+
+    def turns(self, count=1):
+        for _ in range(count):
+            self.consumer.turn()
+
+    def settle(self, turns=200):
+        """Turns, with writes that end at once, until nothing is on its way any more."""
+        for _ in range(turns):
+            self.executor.run_one()
+            self.consumer.turn()
+            self.scene.clock.sleep(0.05)
+
+    def submit(self):
+        """Fetches what there is and hands it to the writer, which has not begun yet."""
+        self.turns()
+        self.scene.clock.sleep(1)
+        self.turns()
+        assert self.consumer._writer.is_writing
+
+
+def put(user, value, *, record="1"):
+    event = {"recordId": record, "recordType": "movie", "userId": user, "ratingValue": value, "eventType": "put"}
+    return json.dumps(event).encode()
+
+
+def delete(user, *, record="1"):
+    return json.dumps({"recordId": record, "recordType": "movie", "userId": user, "eventType": "delete"}).encode()

@@ -80,7 +80,7 @@ INSTALLED_APPS = [
     "movieapp.devstack",
 ]
 MIDDLEWARE = [
-    "movieapp.health.ProbeMiddleware",
+    "movieapp.probes.middleware.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -120,13 +120,13 @@ DATABASES: dict[str, dict[str, Any]] = {"default": postgres_connection(env)}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "movieapp.authentication.TokenAuthentication",
+        "movieapp.rest.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["movieapp.permissions.ModelPermissions"],
+    "DEFAULT_PERMISSION_CLASSES": ["movieapp.rest.permissions.ModelPermissions"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["movieapp.bodies.JSONParser"],
-    "EXCEPTION_HANDLER": "movieapp.problems.exception_handler",
+    "DEFAULT_PARSER_CLASSES": ["movieapp.rest.bodies.JSONParser"],
+    "EXCEPTION_HANDLER": "movieapp.rest.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 

@@ -1,4 +1,4 @@
-"""Every address that this service answers, but for the probes (`movieapp.health`)."""
+"""Every address that this service answers, but for the probes (`movieapp.probes`)."""
 
 from django.contrib import admin
 from django.templatetags.static import static
@@ -6,8 +6,8 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.generic import RedirectView
 
 from movieapp.catalogue.views import start_page
-from movieapp.error_views import api_not_found
-from movieapp.login import LoginView, LogoutView
+from movieapp.rest.error_views import api_not_found
+from movieapp.rest.login import LoginView, LogoutView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", start_page, name="start"),
@@ -23,7 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api(?:/.*)?$", api_not_found),
 ]
 
-handler400 = "movieapp.error_views.bad_request"
-handler403 = "movieapp.error_views.forbidden"
-handler404 = "movieapp.error_views.not_found"
-handler500 = "movieapp.error_views.server_error"
+handler400 = "movieapp.rest.error_views.bad_request"
+handler403 = "movieapp.rest.error_views.forbidden"
+handler404 = "movieapp.rest.error_views.not_found"
+handler500 = "movieapp.rest.error_views.server_error"

@@ -46,14 +46,14 @@ def main() -> None:
 
 def _show(console: Console, events: int, measured: list[Measured]) -> None:
     table = Table(title=f"{events:,} events, 10% deletes, skewed popularity")
-    for heading in ("stage", "events/s", "of the whole", "client CPU µs/event"):
+    for heading in ("stage", "events/s", "ratio", "client CPU µs/event"):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
     whole = next(row.rate for row in measured if row.is_whole)
     for row in measured:
         table.add_row(
             row.stage,
             f"{row.rate:,.0f}",
-            f"{row.rate / whole:.2f}×",
+            f"{row.rate / whole:.2f}",
             f"{row.cpu_seconds / events * 1e6:.1f}",
         )
     console.print(table)

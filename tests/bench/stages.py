@@ -36,7 +36,11 @@ def measure(path: Path, count: int, *, manage: RunManage, say: Callable[[str], N
         ("decode alone (msgspec)", lambda: _decode(path), False),
         ("file → Kafka: ingest_file", lambda: manage("ingest_file", str(path), "--format", "ndjson"), False),
         ("Kafka → Postgres: consume_ratings", lambda: manage("consume_ratings", "--until-caught-up"), True),
-        ("replay by a second group", lambda: manage("consume_ratings", "--group", "replay", "--until-caught-up"), False),
+        (
+            "replay by a second group",
+            lambda: manage("consume_ratings", "--group", "replay", "--until-caught-up"),
+            False,
+        ),
         ("the same SQL fed from memory", lambda: _write_from_memory(path), False),
         ("the same once more: a replay", lambda: _write_from_memory(path), False),
     ]

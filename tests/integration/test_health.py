@@ -4,20 +4,20 @@ import pytest
 from django.db import connections
 from django.test import Client
 
-from movieapp import health
-from movieapp.health import ProbeMiddleware, database_answers
+from movieapp.probes import middleware
+from movieapp.probes.middleware import ProbeMiddleware, database_answers
 from workers.kafka.health import broker_answers
 
 
 @pytest.fixture
 def probes(monkeypatch):
     """Probes that no other test has asked before, without a broker."""
-    monkeypatch.setattr(health, "broker_answers", lambda timeout: False)
+    monkeypatch.setattr(middleware, "broker_answers", lambda timeout: False)
     monkeypatch.setattr(
         ProbeMiddleware,
         "_process_readiness",
-        lambda self: health.Readiness(
-            database=lambda: health.database_answers(), broker=lambda: health.broker_answers(timeout=1)
+        lambda self: middleware.Readiness(
+            database=lambda: middleware.database_answers(), broker=lambda: middleware.broker_answers(timeout=1)
         ),
     )
     return Client(raise_request_exception=False)

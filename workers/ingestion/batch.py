@@ -83,14 +83,18 @@ class Batch:
         A message's time is Kafka's, but never before an earlier one's of its partition nor after `now`, both in
         microseconds.
         """
+        part: Slice | None = None
         for message in messages:
-            part = self._slice(message.partition(), claims)
-            offset = message.offset()
+            partition, offset = message.partition(), message.offset()
+            if part is None or part.partition != partition:  # messages come in runs of one partition
+                part = self._slice(partition, claims)
             if part is None or offset < part.end:
                 continue
             value = message.value()
             kind, milliseconds = message.timestamp()
-            time = now if kind == _NO_TIME else min(milliseconds * 1000, now)
+            time = milliseconds * 1000
+            if time > now or kind == _NO_TIME:
+                time = now
             if time < part.latest_time:
                 time = part.latest_time
             else:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratings.columns import Bigints, Smallints, Timestamps, execute
+from ratings.columns import Bigints, Smallints, Texts, Timestamps, execute
 from tests.examples import fixed
 from tests.rating_tables import EPOCH, microseconds, own_connection
 
@@ -51,6 +51,12 @@ def test_timestamps(cursor: psycopg.Cursor[Any], moments: list[datetime]) -> Non
     assert echoed(cursor, column) == moments
 
 
+@fixed(50)
+@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))))
+def test_texts(cursor: psycopg.Cursor[Any], texts: list[str]) -> None:
+    assert echoed(cursor, Texts(texts)) == texts
+
+
 def test_extreme_timestamps_are_exact(cursor: psycopg.Cursor[Any]) -> None:
     moments = [FIRST, -1, 0, 1, LATE]
     column = Timestamps(np.array(moments, dtype=np.int64))
@@ -68,6 +74,7 @@ def test_a_time_that_postgres_cannot_store_is_refused(cursor: psycopg.Cursor[Any
         (Smallints(np.array([], dtype=np.int16)), "smallint[]"),
         (Bigints(np.array([], dtype=np.int64)), "bigint[]"),
         (Timestamps(np.array([], dtype=np.int64)), "timestamp with time zone[]"),
+        (Texts([]), "text[]"),
     ],
 )
 def test_an_empty_column_keeps_its_type(cursor: psycopg.Cursor[Any], column: object, kind: str) -> None:

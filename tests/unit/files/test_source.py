@@ -1,11 +1,14 @@
 """Files, pipes and what is neither."""
 
+import gzip
 import io
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from workers.ingestion.files.compression import decompressed
 from workers.ingestion.files.detection import Format
@@ -42,8 +45,6 @@ def test_the_size_of_a_file_is_known_and_its_bytes_are_counted(tmp_path: Path) -
 
 
 def test_a_pipe_that_gives_a_byte_at_a_time_is_understood(tmp_path: Path) -> None:
-    import gzip
-
     path = tmp_path / "pipe"
     os.mkfifo(path)
     content = gzip.compress(LINE * 3)
@@ -80,3 +81,26 @@ def test_a_pipe_without_bytes_keeps_asking_the_caller(tmp_path: Path) -> None:
     finally:
         os.close(keep_open)
     assert asked == 3
+
+
+@pytest.mark.parametrize("compress", [bytes, zstandard.compress], ids=["plain", "zstd"])
+def test_what_a_slow_pipe_gave_is_read_before_it_gives_more(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    pipe = os.open(path, os.O_RDWR)
+    waits = 0
+
+    def on_wait() -> None:
+        nonlocal waits
+        waits += 1
+        if waits > 20:
+            raise _Enough
+
+    try:
+        os.write(pipe, compress(LINE * 3))
+        with event_file(str(path), file_format=Format.AUTO, defaults=Defaults(), on_wait=on_wait) as file:
+            assert [next(file.events)[0] for _ in range(3)] == [1, 2, 3]
+            os.write(pipe, compress(LINE * 2))
+            assert [next(file.events)[0] for _ in range(2)] == [4, 5]
+    finally:
+        os.close(pipe)

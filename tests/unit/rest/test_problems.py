@@ -8,7 +8,7 @@ from django.test import RequestFactory
 from rest_framework import exceptions
 
 from metadata.errors import InvalidMovie, MovieNotFound
-from movieapp.problems import FieldError, exception_handler, field_errors, problem_of
+from movieapp.rest.problems import FieldError, exception_handler, field_errors, problem_of
 from ratings.errors import InvalidRating, RatingNotFound
 
 

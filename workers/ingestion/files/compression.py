@@ -60,7 +60,7 @@ class _Gzip(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         try:
-            return self._plain.readinto(buffer)
+            return self._plain.readinto1(buffer)
         except EOFError:
             raise CompressionDamaged(self._path, _CUT_OFF) from None
         except (gzip.BadGzipFile, zlib.error) as error:
@@ -88,7 +88,7 @@ class _Zstd(io.RawIOBase):
     def readinto(self, buffer: "WriteableBuffer") -> int:
         target = memoryview(buffer).cast("B")
         while not self._plain:
-            step = self._rest or self._compressed.read(self._STEP)
+            step = self._rest or self._compressed.read1(self._STEP)
             if not step:
                 if self._inside:
                     raise CompressionDamaged(self._path, _CUT_OFF)

@@ -58,6 +58,9 @@ class Rejoined(io.RawIOBase):
     def readinto(self, buffer: "WriteableBuffer") -> int | None:
         """See io.RawIOBase."""
         if not self._start:
+            if isinstance(self._rest, io.BufferedIOBase):
+                # readinto would wait until the buffer is full, and hold back what a slow pipe gave.
+                return self._rest.readinto1(buffer)
             return self._rest.readinto(buffer)
         target = memoryview(buffer).cast("B")
         count = min(len(target), len(self._start))

@@ -3,7 +3,7 @@
 from knox.views import LoginView as KnoxLoginView
 from knox.views import LogoutView as KnoxLogoutView
 
-from movieapp.authentication import BasicAuthentication, TokenAuthentication
+from movieapp.rest.authentication import BasicAuthentication, TokenAuthentication
 
 
 class LoginView(KnoxLoginView):  # type: ignore[misc]  # knox has no types

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from movieapp.bounded_check import BoundedCheck
+from movieapp.probes.bounded_check import BoundedCheck
 from tests.waiting import wait_until
 
 

@@ -7,7 +7,7 @@ from django.urls import Resolver404, resolve
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 
-from movieapp.problems import Problem, problem_response
+from movieapp.rest.problems import Problem, problem_response
 
 _API = "/api/"
 

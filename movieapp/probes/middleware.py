@@ -8,7 +8,7 @@ import structlog
 from django.db import DatabaseError, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 
-from movieapp.bounded_check import BoundedCheck
+from movieapp.probes.bounded_check import BoundedCheck
 from workers.kafka.health import broker_answers
 
 _TIMEOUT = 1.5  # seconds; for both checks, which run at once

@@ -6,8 +6,8 @@ import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from movieapp import health
-from movieapp.health import ProbeMiddleware, Readiness
+from movieapp.probes import middleware
+from movieapp.probes.middleware import ProbeMiddleware, Readiness
 
 
 def passed_on(request):
@@ -55,9 +55,9 @@ def test_everything_else_is_passed_on(path):
 
 def test_one_readiness_a_process(monkeypatch):
     made = []
-    monkeypatch.setattr(health, "database_answers", lambda: not made.append(1))
-    monkeypatch.setattr(health, "broker_answers", lambda timeout: True)
-    middleware = ProbeMiddleware(passed_on)
-    statuses = [middleware(RequestFactory().get("/readyz")).status_code for _ in range(5)]
+    monkeypatch.setattr(middleware, "database_answers", lambda: not made.append(1))
+    monkeypatch.setattr(middleware, "broker_answers", lambda timeout: True)
+    probes = ProbeMiddleware(passed_on)
+    statuses = [probes(RequestFactory().get("/readyz")).status_code for _ in range(5)]
     assert statuses == [200] * 5
     assert len(made) == 1

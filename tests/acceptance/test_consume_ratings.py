@@ -142,6 +142,10 @@ def test_caught_up_is_past_ends_that_are_no_message(manage, make_topic, produce,
     assert average("1") == (4.5, 2)
 
 
+def test_an_empty_topic_is_caught_up_with(manage, make_topic):
+    catch_up(manage, make_topic(partitions=2))
+
+
 def test_caught_up_is_the_whole_group_though_another_process_owns_every_partition(start_manage, make_topic, produce):
     topic = make_topic(partitions=1)
     owner = start_manage("consume_ratings", "--topic", topic)

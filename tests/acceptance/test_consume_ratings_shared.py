@@ -1,5 +1,6 @@
 """Several `consume_ratings` in one group: they share the partitions, die, freeze and come back, and all counts once."""
 
+import random
 import signal
 
 import pytest
@@ -50,6 +51,23 @@ def test_two_share_the_partitions_and_the_survivor_of_a_kill_goes_on(sharing, lo
     assert owned(survivor) == {0, 1, 2, 3}
     survivor.terminate()
     assert survivor.wait() == 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_any_number_of_kills_changes_nothing(start_manage, sharing, load, protocol):
+    """Twenty times: one of two is killed at some moment of its work, and another one takes its place."""
+    processes = sharing(PROTOCOLS[protocol])
+    for _ in range(20):
+        load.send(10_000)
+        before = load.position()
+        goal = before + random.randrange(1, 8_000)
+        wait_until(lambda goal=goal: load.position() >= goal, timeout=120)
+        processes.pop(random.randrange(2)).kill()
+        arguments = ["consume_ratings", "--topic", load.topic, "--batch-size", "200"]
+        processes.append(start_manage(*arguments, env=PROTOCOLS[protocol]))
+    load.wait_until_read(timeout=300)
+    load.assert_in_the_tables()
 
 
 def test_a_frozen_process_that_wakes_up_after_its_partitions_went_writes_nothing(sharing, load):

@@ -4,6 +4,8 @@ import logging
 
 import pytest
 
+from tests.unit.ingestion.scene import Scene
+
 
 @pytest.fixture(autouse=True)
 def quiet_logs():
@@ -12,3 +14,9 @@ def quiet_logs():
     logger.setLevel(logging.CRITICAL)
     yield
     logger.setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def scene():
+    """One topic, one set of tables, no member yet."""
+    return Scene()

@@ -194,6 +194,11 @@ class Member:
         assert self.consumer._writer.is_writing
 
 
+def take_from(scene, *partitions, group="rating"):
+    """What another owner does in the store."""
+    return InMemoryStore(scene.tables, group=group).take(partitions, first_offset=scene.topic.first)
+
+
 def put(user, value, *, record="1"):
     event = {"recordId": record, "recordType": "movie", "userId": user, "ratingValue": value, "eventType": "put"}
     return json.dumps(event).encode()

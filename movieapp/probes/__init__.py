@@ -1,0 +1,1 @@
+"""/healthz and /readyz: whether this process is up and whether it can serve."""

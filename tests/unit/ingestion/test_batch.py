@@ -1,0 +1,73 @@
+"""Batches: which messages they take, and what is left of them when partitions go."""
+
+from tests.unit.ingestion.scene import START, put
+from workers.ingestion.batch import Batch, Claim
+from workers.kafka.memory import MemoryMessage
+
+NOW = START * 1000
+
+
+def message(offset, *, partition=0, value=None, kind=1, milliseconds=START):
+    payload = put(f"u{offset}", 5) if value is None else value
+    return MemoryMessage(partition, offset, b"k", payload, None, (kind, milliseconds))
+
+
+def built(*messages, claims=None):
+    batch = Batch()
+    batch.add(messages, claims or {0: Claim(1, 0), 1: Claim(1, 0)}, now=NOW)
+    return batch
+
+
+def ranges(batch):
+    return {part.partition: (part.start, part.end, len(part.events)) for part in batch}
+
+
+def test_a_slice_stands_for_all_offsets_from_the_claim_on():
+    batch = built(message(5), message(7), claims={0: Claim(3, 4)})
+    assert ranges(batch) == {0: (4, 8, 2)}
+    assert next(iter(batch)).epoch == 3
+
+
+def test_an_offset_counts_once():
+    assert ranges(built(message(0), message(1), message(1), message(0))) == {0: (0, 2, 2)}
+
+
+def test_what_was_put_into_an_earlier_batch_is_dropped():
+    batch = built(message(3), message(4), claims={0: Claim(1, 4)})
+    assert ranges(batch) == {0: (4, 5, 1)}
+
+
+def test_partitions_that_are_not_claimed_are_dropped_in_between():
+    batch = built(message(0), message(0, partition=2), message(1), message(0, partition=1))
+    assert ranges(batch) == {0: (0, 2, 2), 1: (0, 1, 1)}
+    assert batch.messages == 3
+
+
+def test_an_end_never_goes_back():
+    claims = {0: Claim(1, 5)}
+    batch = Batch()
+    batch.pass_end({0: 3, 9: 4}, claims)
+    assert not batch
+    batch.add([message(5)], claims, now=NOW)
+    batch.pass_end({0: 4}, claims)
+    assert ranges(batch) == {0: (5, 6, 1)}
+    batch.pass_end({0: 9}, claims)
+    assert ranges(batch) == {0: (5, 9, 1)}
+
+
+def test_slices_come_in_the_order_of_their_partitions():
+    batch = built(message(0, partition=1), message(0))
+    assert [part.partition for part in batch] == [0, 1]
+
+
+def test_messages_and_bytes_are_those_of_the_slices_that_are_left():
+    batch = built(message(0), message(0, partition=1, value=b"x" * 70), message(1, partition=1, value=b""))
+    assert (batch.messages, batch.bytes) == (3, len(put("u0", 5)) + 70)
+    left = batch.without({0})
+    assert (left.messages, left.bytes) == (2, 70)
+    assert ranges(batch.only({0: Claim(1, 0), 1: Claim(2, 0)})) == {0: (0, 1, 1)}
+
+
+def test_a_time_that_the_broker_did_not_give_is_now():
+    batch = built(message(0, kind=0, milliseconds=-1), message(1, milliseconds=START - 5))
+    assert next(iter(batch)).times == [NOW, NOW]

@@ -56,6 +56,7 @@ def average(record="1"):
 def catch_up(manage, topic, *more, **options):
     done = manage("consume_ratings", "--topic", topic, "--until-caught-up", *more, **options)
     assert done.returncode == 0, done.stderr
+    assert "take_over_failed" not in done.stderr
     return done
 
 

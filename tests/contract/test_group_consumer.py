@@ -112,9 +112,12 @@ class Listener:
     def __init__(self, **starts):
         self.starts = {int(name[1:]): start for name, start in starts.items()}
         self.assigned, self.revoked, self.lost = set(), set(), set()
+        self.ask, self.firsts = None, {}
 
     def partitions_assigned(self, partitions):
         self.assigned |= set(partitions)
+        if self.ask:
+            self.firsts |= {partition: self.ask(partition) for partition in partitions}
         return {partition: self.starts.get(partition, Start(0)) for partition in partitions}
 
     def partitions_revoked(self, partitions):
@@ -134,6 +137,7 @@ class Reading:
     def __init__(self, cluster, messages=None, **starts):
         self.listener = Listener(**starts)
         self.source = cluster.consumer(self.listener)
+        self.listener.ask = self.source.first_offset
         self.messages = [] if messages is None else messages
         self.ends = {}
         self.until(lambda: self.listener.assigned == {0, 1})
@@ -252,6 +256,7 @@ def test_the_oldest_offset_is_told(cluster):
     cluster.append(0, b"a", b"b", b"c")
     cluster.delete_before(0, 2)
     reading = Reading(cluster, p0=Start(2))
+    assert reading.listener.firsts == {0: 2, 1: 0}
     assert (reading.source.first_offset(0), reading.source.first_offset(1)) == (2, 0)
 
 

@@ -246,7 +246,10 @@ class RatingConsumer:
             self._source.pause(partitions)
 
     def _take(self, partitions: Sequence[int]) -> dict[int, Claim]:
-        return self._writer.ask(lambda: self._store.take(partitions, first_offset=self._source.first_offset))
+        begun = self._writer.ask(self._store.positions)
+        # Asked here and not by the store: during a rebalance Kafka's client answers no other thread.
+        firsts = {partition: self._source.first_offset(partition) for partition in partitions if partition not in begun}
+        return self._writer.ask(lambda: self._store.take(partitions, first_offset=firsts.__getitem__))
 
     def _fenced(self, fenced: Fenced) -> None:
         """Another owner: its partitions leave the batch, the others are written again without them."""

@@ -83,7 +83,7 @@ class GroupListener(Protocol):
 
 
 class GroupConsumer(Protocol):
-    """One member of a consumer group on one topic. For a single thread, but for `first_offset`."""
+    """One member of a consumer group on one topic. For a single thread, which is also that of the listener's calls."""
 
     def join(self, listener: GroupListener) -> None: ...
     def fetch(self, *, most: int, timeout: float) -> Fetched: ...

@@ -33,9 +33,11 @@ WITH added AS (
     SELECT type, external_id FROM unnest(%(first)s, %(second)s) AS missing (type, external_id)
     ORDER BY type COLLATE "C", external_id COLLATE "C"
     ON CONFLICT DO NOTHING
-    RETURNING id
+    RETURNING id, type, external_id
+), aggregates AS (
+    INSERT INTO ratings_recordaggregate (record_id) SELECT id FROM added
 )
-INSERT INTO ratings_recordaggregate (record_id) SELECT id FROM added
+SELECT id, type, external_id FROM added
 """
 _FIND_RATERS = """
 SELECT wanted.position, found.id
@@ -49,6 +51,7 @@ INSERT INTO ratings_rater (provider_id, user_id)
 SELECT provider_id, user_id FROM unnest(%(first)s, %(second)s) AS missing (provider_id, user_id)
 ORDER BY provider_id COLLATE "C", user_id COLLATE "C"
 ON CONFLICT DO NOTHING
+RETURNING id, provider_id, user_id
 """
 
 
@@ -110,11 +113,15 @@ class Interner:
         if len(known) + len(missing) > self.capacity:
             known.clear()
             missing = sorted(set(keys))
-        self._find(cursor, known, missing, find)
-        while missing := [key for key in missing if key not in known]:
-            # Once, unless an erasure takes one away between the two statements.
-            execute(cursor, add, _columns(missing))
+        while True:  # once, unless another writer adds some of them first
             self._find(cursor, known, missing, find)
+            missing = [key for key in missing if key not in known]
+            if not missing:
+                return
+            added = execute(cursor, add, _columns(missing)).fetchall()
+            known.update(((first, second), number) for number, first, second in added)
+            if len(added) == len(missing):
+                return
 
     @staticmethod
     def _find(cursor: psycopg.Cursor[Any], known: dict[_Key, int], wanted: Sequence[_Key], find: str) -> None:

@@ -199,20 +199,20 @@ def test_sigterm_writes_what_was_fetched_and_commits_the_position(
     load = RatingLoad(kafka_bootstrap_servers, topic, partitions=2)
     load.send(20_000)
     consumer = start_manage("consume_ratings", "--topic", topic, "--group", group, "--batch-size", "500")
-    wait_until(lambda: load.position(group) > 0)
+    wait_until(lambda: load.position() > 0)
     consumer.terminate()
     assert consumer.wait(20) == 0
     assert "Traceback" not in consumer.output()
     read = json.loads(consumer.output().splitlines()[-1])
     assert read["event"] == "consumer_stopped"
-    assert load.position(group) == read["applied"] + read["dead_lettered"]
+    assert load.position() == read["applied"] + read["dead_lettered"]
     told = kafka_admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(10)
     assert {found.partition: found.offset for found in told.topic_partitions} == {
         partition: offset for partition, offset in positions(topic, group).items() if offset
     }
     second = start_manage("consume_ratings", "--topic", topic, "--group", group, "--until-caught-up")
     assert second.wait() == 0
-    load.assert_in_the_tables(group)
+    load.assert_in_the_tables()
 
 
 def test_a_second_signal_ends_at_once_and_loses_nothing(start_manage, manage, make_topic, kafka_bootstrap_servers):

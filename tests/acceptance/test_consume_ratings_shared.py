@@ -60,9 +60,12 @@ def test_any_number_of_kills_changes_nothing(start_manage, sharing, load, protoc
     processes = sharing(PROTOCOLS[protocol])
     for _ in range(20):
         load.send(10_000)
-        before = load.position()
-        goal = before + random.randrange(1, 8_000)
-        wait_until(lambda goal=goal: load.position() >= goal, timeout=120)
+        goal = load.sent - random.randrange(1, 9_000)
+        wait_until(
+            lambda goal=goal: load.position() >= goal,
+            timeout=120,
+            message=lambda: "\n----\n".join(process.output() for process in processes),
+        )
         processes.pop(random.randrange(2)).kill()
         arguments = ["consume_ratings", "--topic", load.topic, "--batch-size", "200"]
         processes.append(start_manage(*arguments, env=PROTOCOLS[protocol]))

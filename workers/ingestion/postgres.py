@@ -2,14 +2,13 @@
 
 import base64
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import structlog
-from psycopg.types.json import Jsonb
 
 from ratings.errors import StaleIds
 from ratings.interning import Interner
@@ -38,11 +37,19 @@ RETURNING epoch, next_offset, latest_time, leader_epoch
 """
 
 # The fence: a row that another consumer has taken, or that stands elsewhere, is not advanced: the count falls short.
+# One statement each for this and for the letters, never executemany: psycopg pipelines that, and while a pipeline is
+# open the server's idle_in_transaction_session_timeout does not run. A process that is frozen just then would keep the
+# rows locked, and their next owner out, for as long as it sleeps.
 _ADVANCE = f"""
-UPDATE ingestion_consumeroffset SET
-    next_offset = %(end)s, latest_time = %(latest_time)s, leader_epoch = %(leader_epoch)s,
+UPDATE ingestion_consumeroffset AS standing SET
+    next_offset = part.end_offset, latest_time = part.latest_time, leader_epoch = part.leader_epoch,
     updated_at = clock_timestamp()
-WHERE {_OURS} AND partition = %(partition)s AND epoch = %(epoch)s AND next_offset = %(start)s
+FROM unnest(
+    %(partitions)s::int[], %(epochs)s::bigint[], %(starts)s::bigint[], %(ends)s::bigint[],
+    %(latest_times)s::timestamptz[], %(leader_epochs)s::int[]
+) AS part (number, epoch, start_offset, end_offset, latest_time, leader_epoch)
+WHERE {_OURS} AND standing.partition = part.number AND standing.epoch = part.epoch
+  AND standing.next_offset = part.start_offset
 """
 
 _STANDING = f"""
@@ -52,12 +59,15 @@ WHERE {_OURS} AND partition = ANY(%(partitions)s) ORDER BY partition FOR UPDATE
 
 _POSITIONS = f"SELECT partition, next_offset FROM ingestion_consumeroffset WHERE {_OURS}"
 
-_DEAD_LETTER = """
+_DEAD_LETTERS = """
 INSERT INTO ingestion_deadletter AS standing
        ("group", cluster_id, topic_id, topic, partition, "offset", key, value, headers, timestamp, field, reason,
         attempts, created_at)
-VALUES (%(group)s, %(cluster_id)s, %(topic_id)s, %(topic)s, %(partition)s, %(offset)s, %(key)s, %(value)s,
-        %(headers)s, %(timestamp)s, %(field)s, %(reason)s, 1, clock_timestamp())
+SELECT %(group)s, %(cluster_id)s, %(topic_id)s, %(topic)s, letter.*, 1, clock_timestamp()
+FROM unnest(
+    %(partitions)s::int[], %(offsets)s::bigint[], %(keys)b::bytea[], %(values)b::bytea[], %(headers)s::jsonb[],
+    %(timestamps)s::timestamptz[], %(fields)s::text[], %(reasons)s::text[]
+) AS letter
 ON CONFLICT ("group", cluster_id, topic_id, partition, "offset") DO UPDATE SET attempts = standing.attempts + 1
 """
 
@@ -124,15 +134,18 @@ class PostgresStore:
             self._advance(cursor, batch)
             if writes is not None:
                 ratings_write(cursor, writes)
-            letters = [self._letter_row(part, letter) for part in batch for letter in part.letters]
-            if letters:
-                cursor.executemany(_DEAD_LETTER, letters)
+            self._keep_letters(cursor, batch)
 
     def _advance(self, cursor: psycopg.Cursor[Any], batch: Batch) -> None:
         parts = list(batch)
-        cursor.executemany(_ADVANCE, [self._advanced_row(part) for part in parts])
+        cursor.execute(_ADVANCE, {**self._identity, **_moves(parts)})
         if cursor.rowcount != len(parts):
             raise _FenceFellShortError
+
+    def _keep_letters(self, cursor: psycopg.Cursor[Any], batch: Batch) -> None:
+        letters = [(part.partition, letter) for part in batch for letter in part.letters]
+        if letters:
+            cursor.execute(_DEAD_LETTERS, {**self._identity, **_letter_columns(letters)})
 
     def _not_yet_applied(self, cursor: psycopg.Cursor[Any], batch: Batch) -> Batch:
         """The slices without those that an earlier attempt committed. Raises Fenced if any has another owner."""
@@ -146,31 +159,6 @@ class PostgresStore:
         if lost:
             raise Fenced(lost)
         return rest
-
-    def _advanced_row(self, part: Slice) -> dict[str, object]:
-        return {
-            **self._identity,
-            "partition": part.partition,
-            "epoch": part.epoch,
-            "start": part.start,
-            "end": part.end,
-            "latest_time": _moment(part.latest_time) if part.latest_time else None,
-            "leader_epoch": part.leader_epoch,
-        }
-
-    def _letter_row(self, part: Slice, letter: Letter) -> dict[str, object]:
-        headers = [[_storable(name), _base64(value)] for name, value in letter.headers]
-        return {
-            **self._identity,
-            "partition": part.partition,
-            "offset": letter.offset,
-            "key": letter.key,
-            "value": letter.value,
-            "headers": Jsonb(headers, dumps=json.dumps),
-            "timestamp": _moment(letter.time),
-            "field": letter.field,
-            "reason": letter.reason,
-        }
 
     @contextmanager
     def _cursor(self) -> Iterator[psycopg.Cursor[Any]]:
@@ -192,6 +180,34 @@ class PostgresStore:
 
 class _FenceFellShortError(Exception):
     """Some row of the batch did not stand where the batch begins; why is found out in a transaction of its own."""
+
+
+def _moves(parts: Sequence[Slice]) -> dict[str, object]:
+    return {
+        "partitions": [part.partition for part in parts],
+        "epochs": [part.epoch for part in parts],
+        "starts": [part.start for part in parts],
+        "ends": [part.end for part in parts],
+        "latest_times": [_moment(part.latest_time) if part.latest_time else None for part in parts],
+        "leader_epochs": [part.leader_epoch for part in parts],
+    }
+
+
+def _letter_columns(letters: Sequence[tuple[int, Letter]]) -> dict[str, object]:
+    return {
+        "partitions": [partition for partition, _ in letters],
+        "offsets": [letter.offset for _, letter in letters],
+        "keys": [letter.key for _, letter in letters],
+        "values": [letter.value for _, letter in letters],
+        "headers": [_json_of(letter.headers) for _, letter in letters],
+        "timestamps": [_moment(letter.time) for _, letter in letters],
+        "fields": [letter.field for _, letter in letters],
+        "reasons": [letter.reason for _, letter in letters],
+    }
+
+
+def _json_of(headers: Iterable[tuple[str, bytes | None]]) -> str:
+    return json.dumps([[_storable(name), _base64(value)] for name, value in headers])
 
 
 def _first_line(error: psycopg.Error) -> str:

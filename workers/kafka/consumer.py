@@ -222,6 +222,7 @@ class KafkaGroupConsumer:
             case ClientError.UNKNOWN_TOPIC_OR_PART | ClientError._UNKNOWN_TOPIC:
                 raise TopicNotFound(self._topic)
             case _ if error.fatal() or error.code() in (
+                ClientError._FATAL,  # how an error that ended the client is told to a poll; its own fatal() is false
                 ClientError.TOPIC_AUTHORIZATION_FAILED,
                 ClientError.GROUP_AUTHORIZATION_FAILED,
             ):

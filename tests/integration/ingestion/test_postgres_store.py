@@ -159,3 +159,27 @@ def test_a_letter_that_is_read_once_more_after_the_position_was_set_back_is_coun
     ConsumerOffset.objects.update(next_offset=0)
     store.apply(batch)
     assert [found[-1] for found in postgres.letters()] == [2]
+
+
+def test_nothing_is_pipelined_so_that_a_frozen_consumer_is_cut_off(postgres, monkeypatch):
+    """A pipeline suspends idle_in_transaction_session_timeout: whoever froze in one would keep the next owner out."""
+
+    def pipeline(*_, **__):
+        raise AssertionError("a pipeline was opened")
+
+    monkeypatch.setattr(psycopg.Connection, "pipeline", pipeline)
+    monkeypatch.setattr(psycopg.Cursor, "executemany", pipeline)  # opens one by itself
+    store = postgres.store()
+    claims = take(store, 0, 1)
+    letters = [letter(1), letter(2)]
+    store.apply(Batch([part(claims[0], "a", letters=letters), part(claims[1], "b", partition=1)]))
+    assert len(postgres.letters()) == 2
+
+
+def test_whoever_sleeps_inside_a_transaction_is_cut_off(postgres):
+    with connect() as ours:
+        timeouts = [
+            ours.execute(f"SHOW {name}").fetchone()[0]
+            for name in ("idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout")
+        ]
+    assert timeouts == ["10s", "10s", "1min"]

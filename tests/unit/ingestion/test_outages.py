@@ -169,7 +169,7 @@ def test_a_stop_while_the_store_is_away_ends_after_the_flush_time(scene):
     scene.put(0, "a", 1)
     member.source.give(0)
     turns = iter([False, True])
-    member.store.faults.extend([None] + ["before"] * 1000)
+    member.store.faults.extend([None, None] + ["before"] * 1000)
     before = scene.clock.now
     member.consumer.run(lambda: next(turns))
     assert scene.clock.now - before == pytest.approx(3, abs=0.5)

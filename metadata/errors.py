@@ -23,7 +23,3 @@ class MovieNotFound(MetadataError):
 
     def __init__(self, movie_id: str) -> None:
         super().__init__(f'there is no movie with the id "{movie_id}"')
-
-
-class UnreadableSource(MetadataError):
-    """A file of movies cannot be read on: it is missing, damaged, or not of the format."""

@@ -8,11 +8,13 @@ from enum import Enum
 from django.db import OperationalError
 
 from metadata.drafts import MovieDraft
-from metadata.errors import InvalidMovie, UnreadableSource
+from metadata.errors import InvalidMovie
 from metadata.services import MoviesWritten, movies_put
 from metadata.sources.formats import Reading, read_as
-from metadata.sources.opening import Source, open_source, reading
 from metadata.sources.rows import Row
+from movieapp.inputs.errors import InputError
+from movieapp.inputs.opening import Input, open_input
+from movieapp.progress import Meter
 
 SHOWN_REJECTIONS = 20
 """How many rejected rows a report names; the others are counted."""
@@ -49,17 +51,6 @@ class Rejection:
         return f"{self.source}, {self.place}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True)
-class ImportProgress:
-    """How far a source has been read: `position` of `size` bytes on disk (None for a pipe), `rows` in all sources."""
-
-    source: str
-    format: str
-    position: int
-    size: int | None
-    rows: int
-
-
 @dataclass(slots=True)
 class ImportReport:
     """What an import did. All that is counted in `written` is committed, however it ended."""
@@ -77,8 +68,8 @@ class _FirstRejection(Exception):
     """Ends an import that stops at the first rejected row."""
 
 
-def movies_import(request: ImportRequest, *, on_progress: Callable[[ImportProgress], None]) -> ImportReport:
-    """Imports the sources one after the other; `on_progress` is called after each batch.
+def movies_import(request: ImportRequest, *, meter: Meter) -> ImportReport:
+    """Imports the sources one after the other; `meter` is told of the rows read in all after each batch.
 
     Batches are committed one by one, and what was read before an error or an interruption is written too. Every
     write is idempotent: running it again goes on from any state.
@@ -86,11 +77,11 @@ def movies_import(request: ImportRequest, *, on_progress: Callable[[ImportProgre
     report = ImportReport()
     try:
         for path in request.paths:
-            with open_source(path) as source:
-                _import_source(source, request, report, on_progress)
+            with open_input(path) as opened:
+                _import_one(opened, request, report, meter)
     except _FirstRejection as rejection:
         report.outcome, report.reason = Outcome.STOPPED, f"it stops at the first rejected row: {rejection}"
-    except UnreadableSource as error:
+    except InputError as error:
         report.outcome, report.reason = Outcome.STOPPED, str(error)
     except OperationalError as error:
         report.outcome, report.reason = Outcome.STOPPED, f"the database failed: {str(error).strip()}"
@@ -99,22 +90,18 @@ def movies_import(request: ImportRequest, *, on_progress: Callable[[ImportProgre
     return report
 
 
-def _import_source(
-    source: Source,
-    request: ImportRequest,
-    report: ImportReport,
-    on_progress: Callable[[ImportProgress], None],
-) -> None:
-    rows = read_as(source, format_name=request.format_name, title_types=request.title_types)
+def _import_one(opened: Input, request: ImportRequest, report: ImportReport, meter: Meter) -> None:
+    rows = read_as(opened, format_name=request.format_name, title_types=request.title_types)
+    title = f"{opened.name} ({rows.format})"
 
     def write(batch: list[MovieDraft]) -> None:
         report.written += movies_put(batch)
         batch.clear()
-        on_progress(ImportProgress(source.name, rows.format, source.position(), source.size, report.read))
+        meter.update(count=report.read, share=opened.source.share, title=title)
 
     batch: list[MovieDraft] = []
-    with _written_at_the_end(batch, write), reading(source.name):
-        for draft in _drafts(rows, source, request, report):
+    with _written_at_the_end(batch, write):
+        for draft in _drafts(rows, opened.name, request, report):
             batch.append(draft)
             if len(batch) >= request.batch_size:
                 write(batch)
@@ -125,19 +112,19 @@ def _written_at_the_end(batch: list[MovieDraft], write: Callable[[list[MovieDraf
     """Writes what is left in the batch, also when the reading ends early; not when the writing itself failed."""
     try:
         yield
-    except (_FirstRejection, UnreadableSource):
+    except (_FirstRejection, InputError):
         write(batch)
         raise
     write(batch)
 
 
-def _drafts(rows: Reading, source: Source, request: ImportRequest, report: ImportReport) -> Iterator[MovieDraft]:
+def _drafts(rows: Reading, source: str, request: ImportRequest, report: ImportReport) -> Iterator[MovieDraft]:
     for row in rows.rows:
         report.read += 1
         try:
             draft = _draft_of(row, rows)
         except InvalidMovie as error:
-            rejection = Rejection(source.name, row.place, str(error))
+            rejection = Rejection(source, row.place, str(error))
             report.rejected += 1
             if len(report.rejections) < SHOWN_REJECTIONS:
                 report.rejections.append(rejection)
@@ -153,4 +140,4 @@ def _drafts(rows: Reading, source: Source, request: ImportRequest, report: Impor
 def _draft_of(row: Row, rows: Reading) -> MovieDraft | None:
     if row.problem:
         raise InvalidMovie("", row.problem)
-    return rows.draft_of(row.content)
+    return rows.draft_of(row.text)

@@ -47,36 +47,36 @@ class RatingLoad:
             event["ratingValue"], self.expected[record, user] = tenths / 10, tenths
         return json.dumps(event).encode()
 
-    def assert_in_the_tables(self, group: str = "rating") -> None:
+    def assert_in_the_tables(self) -> None:
         """Every rating as last sent, aggregates equal to them, each poison message one dead letter, tried once."""
         found = {(key[1], key[3]): rating.tenths for key, rating in standing("movie").items()}
         assert found == self.expected
         assert_consistent()
-        attempts = list(DeadLetter.objects.filter(group=group, topic=self.topic).values_list("attempts", flat=True))
+        attempts = list(DeadLetter.objects.filter(topic=self.topic).values_list("attempts", flat=True))
         assert attempts == [1] * self.poison
 
-    def position(self, group: str = "rating") -> int:
+    def position(self) -> int:
         """How many messages the group has passed, in all partitions."""
-        return sum(positions(self.topic, group).values())
+        return sum(positions(self.topic).values())
 
-    def wait_until_read(self, group: str = "rating", timeout: float = 60) -> None:
+    def wait_until_read(self, timeout: float = 60) -> None:
         """Until the group has passed all that was sent."""
         wait_until(
-            lambda: self.position(group) >= self.sent,
+            lambda: self.position() >= self.sent,
             timeout,
-            message=lambda: f"{self.position(group)} of {self.sent} read",
+            message=lambda: f"{self.position()} of {self.sent} read",
         )
 
 
-def positions(topic: str, group: str = "rating") -> dict[int, int]:
-    """The group's next offsets as the database has them."""
-    rows = ConsumerOffset.objects.filter(topic=topic, group=group)
+def positions(topic: str, group: str | None = None) -> dict[int, int]:
+    """The next offsets of the group, or of the only one that has read the topic, as the database has them."""
+    rows = ConsumerOffset.objects.filter(topic=topic, **({"group": group} if group else {}))
     return dict(rows.values_list("partition", "next_offset"))
 
 
-def epochs(topic: str, group: str = "rating") -> dict[int, int]:
+def epochs(topic: str) -> dict[int, int]:
     """How often each partition was taken over."""
-    return dict(ConsumerOffset.objects.filter(topic=topic, group=group).values_list("partition", "epoch"))
+    return dict(ConsumerOffset.objects.filter(topic=topic).values_list("partition", "epoch"))
 
 
 def owned(process: ManagedProcess) -> set[int]:

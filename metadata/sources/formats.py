@@ -5,12 +5,15 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from metadata.drafts import ALL_FIELDS, MovieDraft, movie_draft
-from metadata.errors import InvalidMovie, UnreadableSource
+from metadata.errors import InvalidMovie
 from metadata.models import FIRST_YEAR, LAST_YEAR
-from metadata.sources.opening import Source
+from metadata.sources.json_value import json_value
 from metadata.sources.rows import Row, elements, lines
+from movieapp.inputs.errors import FormatUnknown
+from movieapp.inputs.opening import Input
 
 FORMATS = ("json", "ndjson", "movielens", "imdb")
 AUTO = "auto"
@@ -31,40 +34,40 @@ _IMDB_NULL = "\\N"
 
 _JSON_DEFAULTS: dict[str, object] = {"description": "", "director": "", "year": None, "genres": ()}
 
-DraftOf = Callable[[object], MovieDraft | None]
-"""The draft that a row's content stands for, or None for one that is left out. Raises InvalidMovie."""
+DraftOf = Callable[[str], MovieDraft | None]
+"""The draft that a row's text stands for, or None for one that is left out. Raises InvalidMovie."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The rows of one source, and what makes a draft of one."""
+    """The rows of one input, and what makes a draft of one."""
 
     format: str
     rows: Iterator[Row]
     draft_of: DraftOf
 
 
-def read_as(source: Source, *, format_name: str, title_types: frozenset[str]) -> Reading:
-    """The source's rows in the format, which AUTO tells by the first bytes. Raises UnreadableSource."""
+def read_as(opened: Input, *, format_name: str, title_types: frozenset[str]) -> Reading:
+    """The input's rows in the format, which AUTO tells by the first bytes. Raises InputError, here or from the rows."""
     if format_name == AUTO:
-        format_name = recognised_format(source)
+        format_name = recognised_format(opened.start, name=opened.name)
     match format_name:
         case "movielens":
-            return Reading(
-                format_name, _table(source, "movies.csv", _movielens_cells, _MOVIELENS_HEADER), _movielens_draft
-            )
+            rows = _table(opened, "movies.csv", _movielens_cells, _MOVIELENS_HEADER)
+            return Reading(format_name, rows, _movielens_draft)
         case "imdb":
-            imdb_draft = _imdb_draft_of(title_types)
-            return Reading(format_name, _table(source, "title.basics.tsv", _imdb_cells, _IMDB_HEADER), imdb_draft)
+            rows = _table(opened, "title.basics.tsv", _imdb_cells, _IMDB_HEADER)
+            return Reading(format_name, rows, _imdb_draft_of(title_types))
         case "ndjson":
-            return Reading(format_name, lines(source.content), _ndjson_draft)
+            return Reading(format_name, lines(opened.content), partial(_json_draft, kind="line"))
         case _:
-            return Reading(format_name, elements(source.content, name=source.name), _json_draft)
+            rows = elements(opened.content, name=opened.name)
+            return Reading(format_name, rows, partial(_json_draft, kind="element"))
 
 
-def recognised_format(source: Source) -> str:
-    """The format of the source by its first bytes. Raises UnreadableSource when it is none of them."""
-    start = source.first_bytes().removeprefix(b"\xef\xbb\xbf").lstrip()
+def recognised_format(start: bytes, *, name: str) -> str:
+    """The format of an input that begins with `start`. Raises FormatUnknown when it is none of them."""
+    start = start.lstrip()
     first_line = start.split(b"\n", 1)[0].decode("utf-8", "replace").rstrip("\r")
     columns = first_line.replace("\t", ",").split(",")
     if start.startswith(b"[") or not start:
@@ -76,23 +79,31 @@ def recognised_format(source: Source) -> str:
     if columns[:2] == _IMDB_HEADER[:2]:
         return "imdb"
     hint = " These are ratings: use `manage.py ingest_file`." if _holds_ratings(columns) else ""
-    raise UnreadableSource(
-        f"{source.name}: this is none of the formats {', '.join(FORMATS)} by its first line; "
-        f"if it is one of them, name it with --format.{hint}"
+    raise FormatUnknown(
+        name,
+        f"this is none of the formats {', '.join(FORMATS)} by its first line; "
+        f"if it is one of them, name it with --format.{hint}",
     )
 
 
-def _table(source: Source, usual_name: str, cells: Callable[[str], list[str]], header: list[str]) -> Iterator[Row]:
-    """The lines under the header. Raises UnreadableSource when there is another header."""
-    rows = lines(source.content)
+def _table(opened: Input, usual_name: str, cells: Callable[[str], list[str]], header: list[str]) -> Iterator[Row]:
+    """The lines under the header. Raises FormatUnknown when there is another header."""
+    rows = lines(opened.content)
     first = next(rows, None)
     if first is None:
         return
-    if first.problem or cells(str(first.content)) != header:
-        raise UnreadableSource(
-            f"{source.name}, line {first.line}: the header of {usual_name} should be here: {', '.join(header)}."
+    if not _is_header(first, cells, header):
+        raise FormatUnknown(
+            opened.name, f"line {first.line}: the header of {usual_name} should be here: {', '.join(header)}"
         )
     yield from rows
+
+
+def _is_header(row: Row, cells: Callable[[str], list[str]], header: list[str]) -> bool:
+    try:
+        return not row.problem and cells(row.text) == header
+    except InvalidMovie:
+        return False
 
 
 def _movielens_cells(line: str) -> list[str]:
@@ -103,8 +114,8 @@ def _movielens_cells(line: str) -> list[str]:
         raise InvalidMovie("", f"the line is not CSV ({error})") from None
 
 
-def _movielens_draft(content: object) -> MovieDraft:
-    cells = _movielens_cells(str(content))
+def _movielens_draft(text: str) -> MovieDraft:
+    cells = _movielens_cells(text)
     if len(cells) != len(_MOVIELENS_HEADER):
         raise InvalidMovie("", f"it has {len(cells)} cells: {len(_MOVIELENS_HEADER)} belong here")
     movie_id, title, genres = cells
@@ -134,8 +145,8 @@ def _imdb_cells(line: str) -> list[str]:
 def _imdb_draft_of(title_types: frozenset[str]) -> DraftOf:
     all_types = title_types == ALL_TITLE_TYPES
 
-    def draft_of(content: object) -> MovieDraft | None:
-        cells = _imdb_cells(str(content))
+    def draft_of(text: str) -> MovieDraft | None:
+        cells = _imdb_cells(text)
         if len(cells) != len(_IMDB_HEADER):
             raise InvalidMovie("", f"it has {len(cells)} cells: {len(_IMDB_HEADER)} belong here")
         movie_id, title_type, title, _, _, year, _, _, genres = cells
@@ -152,18 +163,9 @@ def _imdb_draft_of(title_types: frozenset[str]) -> DraftOf:
     return draft_of
 
 
-def _ndjson_draft(content: object) -> MovieDraft:
-    try:
-        value = json.loads(str(content))
-    except json.JSONDecodeError as error:
-        raise InvalidMovie("", f"the line is not JSON (character {error.pos})") from None
-    except (ValueError, RecursionError):
-        raise InvalidMovie("", "the line is not JSON that can be read (too deep, or too long a number)") from None
-    return _json_draft(value)
-
-
-def _json_draft(content: object) -> MovieDraft:
+def _json_draft(text: str, *, kind: str) -> MovieDraft:
     """An object of {id, title, description, director, year, genres}: only those that are there are written."""
+    content = json_value(text, kind=kind)
     if not isinstance(content, dict):
         raise InvalidMovie("", "it is not a JSON object")
     if unknown := content.keys() - _JSON_DEFAULTS.keys() - {"id", "title"}:

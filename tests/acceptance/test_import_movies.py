@@ -6,6 +6,7 @@ import os
 import signal
 
 import pytest
+import zstandard
 
 from metadata.models import Movie
 from tests.waiting import wait_until
@@ -30,8 +31,9 @@ def test_imports_and_imports_again(manage, movies_file):
     assert Movie.objects.get(pk="1").year == 1921
 
 
-def test_reads_gzip_from_standard_input(manage):
-    content = gzip.compress(json.dumps([{"id": "7", "title": "Sherlock Jr."}]).encode())
+@pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress], ids=["gzip", "zstd"])
+def test_reads_compressed_standard_input(manage, compress):
+    content = compress(json.dumps([{"id": "7", "title": "Sherlock Jr."}]).encode())
     result = manage("import_movies", "-", input=content)
     assert result.returncode == 0, result.stderr
     assert Movie.objects.get().title == "Sherlock Jr."
@@ -53,7 +55,11 @@ def test_exit_codes_tell_what_happened(manage, tmp_path):
 
     missing = manage("import_movies", str(tmp_path / "nowhere.csv"))
     assert missing.returncode == 1
-    assert "nowhere.csv: No such file or directory" in missing.stderr
+    assert "nowhere.csv: there is no such file" in missing.stderr
+
+    damaged = manage("import_movies", "-", input=gzip.compress(MOVIELENS.encode())[:-9])
+    assert damaged.returncode == 1
+    assert "standard input: the compressed data ends too early: the file is cut off" in damaged.stderr
 
     wrong = manage("import_movies", str(path), "--batch-size", "0")
     assert wrong.returncode == 2

@@ -7,8 +7,9 @@ from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartiti
 from confluent_kafka.admin import AdminClient
 
 from tests.waiting import wait_until
-from workers.kafka.consumer import AT_END, KafkaGroupConsumer, Start
+from workers.kafka.consumer import KafkaGroupConsumer
 from workers.kafka.errors import OffsetNotAvailable
+from workers.kafka.group import AT_END, Start
 from workers.kafka.memory import MemoryGroupConsumer, MemoryTopic
 
 

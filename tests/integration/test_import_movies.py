@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 
 import pytest
@@ -25,6 +25,23 @@ MOVIELENS = """movieId,title,genres
 """
 
 
+@dataclass
+class Seen:
+    """A Meter that keeps what it is told."""
+
+    counts: list = field(default_factory=list)
+    shares: list = field(default_factory=list)
+    titles: list = field(default_factory=list)
+
+    def update(self, *, count, share=None, title=None):
+        self.counts.append(count)
+        self.shares.append(share)
+        self.titles.append(title)
+
+    def say(self, text):
+        raise AssertionError(text)
+
+
 def run(*paths, batch_size=2, stop_on_error=True, seen=None):
     request = ImportRequest(
         paths=tuple(str(path) for path in paths),
@@ -33,7 +50,7 @@ def run(*paths, batch_size=2, stop_on_error=True, seen=None):
         stop_on_error=stop_on_error,
         batch_size=batch_size,
     )
-    return movies_import(request, on_progress=(seen if seen is not None else []).append)
+    return movies_import(request, meter=seen or Seen())
 
 
 def file_of(tmp_path, content, name="movies.dat"):
@@ -98,11 +115,12 @@ def test_one_id_twice_in_a_batch_and_across_batches(tmp_path):
 
 def test_several_sources_gzip_among_them(tmp_path):
     other = json.dumps([{"id": "9", "title": "M"}]).encode()
-    seen = []
+    seen = Seen()
     report = run(file_of(tmp_path, gzip.compress(MOVIELENS.encode())), file_of(tmp_path, other, "more.json"), seen=seen)
     assert report.written.created == 4
-    assert [progress.rows for progress in seen] == [2, 3, 4]
-    assert seen[-1].position == seen[-1].size == len(other)
+    assert seen.counts == [2, 3, 4]
+    assert seen.shares[-1] == 1.0
+    assert [title.rpartition("/")[2] for title in seen.titles] == [*["movies.dat (movielens)"] * 2, "more.json (json)"]
 
 
 def test_stops_at_the_first_bad_row_and_keeps_what_came_before(tmp_path):

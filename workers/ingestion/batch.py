@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ratings.errors import InvalidRating
 from ratings.events import RatingEvent, decode_event
-from workers.kafka.consumer import Message, headers_of
+from workers.kafka.group import Message, headers_of
 
 _NO_TIME = 0
 """librdkafka's TIMESTAMP_NOT_AVAILABLE."""

@@ -17,8 +17,8 @@ from workers.ingestion.clock import Clock, SystemClock
 from workers.ingestion.errors import Fenced, StoreUnavailable, TakenOverRepeatedly
 from workers.ingestion.store import IngestionStore
 from workers.ingestion.writing import BatchWriter, Tally
-from workers.kafka.consumer import AT_END, GroupConsumer, Start
 from workers.kafka.errors import BrokerUnavailable, RequestRefused
+from workers.kafka.group import AT_END, GroupConsumer, Start
 
 log = structlog.get_logger(__name__)
 

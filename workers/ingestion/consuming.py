@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import structlog
 
+from movieapp.progress import Meter, shown_progress
 from workers.ingestion.consumer import BatchLimits, RatingConsumer
 from workers.ingestion.postgres import PostgresStore
-from workers.ingestion.progress import Meter, shown_progress
-from workers.kafka.consumer import GroupConsumer, KafkaGroupConsumer
+from workers.kafka.consumer import KafkaGroupConsumer
+from workers.kafka.group import GroupConsumer
 from workers.kafka.topics import describe_topic, end_offsets
 from workers.shutdown import two_stage_shutdown
 

@@ -1,9 +1,7 @@
-"""A member of a consumer group, as the consume loop wants one: positions come from the listener, never from Kafka."""
+"""The GroupConsumer on a real cluster: librdkafka's consumer behind the port that the consume loop knows."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from operator import methodcaller
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -11,89 +9,14 @@ from confluent_kafka import KafkaError as ClientError
 
 from workers.kafka.client import LastError, client_config, configuring
 from workers.kafka.errors import BrokerUnavailable, OffsetNotAvailable, RequestRefused, TopicNotFound
+from workers.kafka.group import Fetched, GroupListener, Message, Start
 
 log = structlog.get_logger(__name__)
-
-AT_END = -1
-"""The offset of a start that only waits, paused, for a `seek`: librdkafka's OFFSET_END asks for no message."""
 
 # Waiting this long after a full queue (librdkafka's default is 1000 ms) would hold a reader to a fifth of its rate.
 _QUEUE_BACKOFF_MS = 10
 _ANSWER_SECONDS = 5.0
 _UNKNOWN_EPOCH = -1  # librdkafka's own word for it
-
-
-class Message(Protocol):
-    """What a fetched message can tell; librdkafka's own message is one."""
-
-    def partition(self) -> int: ...
-    def offset(self) -> int: ...
-    def key(self) -> bytes | None: ...
-    def value(self) -> bytes | None: ...
-    def headers(self) -> list[tuple[str, bytes | None]] | None: ...
-    def timestamp(self) -> tuple[int, int]: ...
-    def leader_epoch(self) -> int | None: ...
-
-
-# For a header whose name is not UTF-8 confluent-kafka 2.16 returns a result and leaves an exception set. CPython makes
-# that a SystemError in a call from C, as this one is; a plain `message.headers()` in often run code skips the check,
-# and the exception comes up anywhere later.
-_read_headers = methodcaller("headers")
-
-
-def headers_of(message: Message) -> tuple[tuple[str, bytes | None], ...] | None:
-    """The message's headers; None where the name of one is not UTF-8, which the client cannot read."""
-    try:
-        return tuple(_read_headers(message) or ())
-    except (SystemError, UnicodeDecodeError):
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """Messages in each partition's order, and the end offset of each partition that has nothing more for now.
-
-    An end counts what is no message (transaction markers, compacted records), so it may be past the last message.
-    """
-
-    messages: Sequence[Message] = ()
-    ends: Mapping[int, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Where to begin in a partition; one that is paused delivers nothing until it is resumed."""
-
-    offset: int
-    leader_epoch: int | None = None
-    paused: bool = False
-
-
-class GroupListener(Protocol):
-    """Told of rebalances from inside `fetch` and `close`."""
-
-    def partitions_assigned(self, partitions: Sequence[int]) -> Mapping[int, Start]:
-        """Where to start each of these partitions, all of which are new to this member."""
-
-    def partitions_revoked(self, partitions: Sequence[int]) -> None:
-        """These go to another member when this returns: the last moment to finish their messages."""
-
-    def partitions_lost(self, partitions: Sequence[int]) -> None:
-        """These belong to another member already: their messages must be dropped."""
-
-
-class GroupConsumer(Protocol):
-    """One member of a consumer group on one topic. For a single thread, which is also that of the listener's calls."""
-
-    def join(self, listener: GroupListener) -> None: ...
-    def fetch(self, *, most: int, timeout: float) -> Fetched: ...
-    def first_offset(self, partition: int) -> int: ...
-    def known_ends(self, partitions: Iterable[int]) -> Mapping[int, int]: ...
-    def pause(self, partitions: Iterable[int]) -> None: ...
-    def resume(self, partitions: Iterable[int]) -> None: ...
-    def seek(self, partition: int, start: Start) -> None: ...
-    def commit(self, positions: Mapping[int, int]) -> None: ...
-    def close(self) -> None: ...
 
 
 class KafkaGroupConsumer:

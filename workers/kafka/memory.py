@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from workers.kafka.consumer import AT_END, Fetched, GroupListener, Start
 from workers.kafka.errors import OffsetNotAvailable, RequestRefused
+from workers.kafka.group import AT_END, Fetched, GroupListener, Start
 
 _CREATE_TIME = 1
 
@@ -18,7 +18,7 @@ Headers = list[tuple[str, bytes | None]]
 
 @dataclass(frozen=True, slots=True)
 class MemoryMessage:
-    """One message as it was appended; read through the methods of `workers.kafka.consumer.Message`."""
+    """One message as it was appended; read through the methods of `workers.kafka.group.Message`."""
 
     _partition: int
     _offset: int

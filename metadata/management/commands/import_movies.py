@@ -7,11 +7,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from metadata.importing import ImportRequest, movies_import
-from metadata.management.import_output import exit_code, print_report, progress_shown
+from metadata.management.import_output import exit_code, print_report
 from metadata.sources.formats import AUTO, FORMATS
+from movieapp.progress import shown_progress
 
 _DESCRIPTION = """\
-Imports movies from MovieLens' movies.csv, IMDb's title.basics.tsv, a JSON array or NDJSON, plain or gzip.
+Imports movies from MovieLens' movies.csv, IMDb's title.basics.tsv, a JSON array or NDJSON, plain, gzip or zstd.
 
 The import is idempotent: a second run changes nothing. Only the fields that a source has are written: importing
 MovieLens again (title, year, genres) leaves descriptions and directors as they are, and so does a JSON object that
@@ -77,8 +78,9 @@ class Command(BaseCommand):
             stop_on_error=options["on_error"] == "stop",
             batch_size=options["batch_size"],
         )
-        with progress_shown(quiet=options["verbosity"] == 0) as on_progress:
-            report = movies_import(request, on_progress=on_progress)
+        quiet = options["verbosity"] == 0
+        with shown_progress(title="Importing", unit="rows", stream=sys.stderr, quiet=quiet) as meter:
+            report = movies_import(request, meter=meter)
         print_report(report, output=self.stdout, errors=self.stderr)
         sys.exit(exit_code(report))
 

@@ -9,11 +9,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ratings.errors import InvalidRating
 from ratings.events import checked_id
-from workers.ingestion.files.detection import Format
-from workers.ingestion.files.events import Defaults
-from workers.ingestion.files.scale import Scale, scale_from_text
-from workers.ingestion.ingest_request import DEFAULT_TIMEOUT, IngestRequest
-from workers.ingestion.ingesting import ingest_files
+from workers.ingestion.sending.files.detection import Format
+from workers.ingestion.sending.files.events import Defaults
+from workers.ingestion.sending.files.scale import Scale, scale_from_text
+from workers.ingestion.sending.ingesting import ingest_files
+from workers.ingestion.sending.request import DEFAULT_TIMEOUT, IngestRequest
 from workers.kafka.arguments import seconds, topic_name, whole_number
 
 _EXIT_CODES = """

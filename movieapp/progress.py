@@ -1,0 +1,116 @@
+"""Shows how far a long command is: a bar on a terminal, a plain line every few seconds anywhere else."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_LINE_EVERY = 5.0
+_LOOK_EVERY = 0.1
+
+
+class Meter(Protocol):
+    """What a command tells while it works. Cheap enough for every few thousand events."""
+
+    def update(self, *, count: int, share: float | None = None, title: str | None = None) -> None:
+        """`count` things are done in all; `share` is how much of the whole that is, from 0 to 1, where known."""
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+
+
+@contextmanager
+def shown_progress(
+    *, title: str, unit: str, stream: TextIO, quiet: bool = False, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Meter]:
+    """A Meter on `stream`, which commands give their standard error: their standard output is for results.
+
+    `unit` is the plural of what is counted; `quiet` shows nothing. The rate is that of the last few seconds on lines,
+    of the whole on a bar.
+    """
+    if quiet:
+        yield _Silent()
+        return
+    if not stream.isatty():
+        yield _Lines(title=title, unit=unit, stream=stream, clock=clock)
+        return
+    console = Console(file=stream)
+    columns = (
+        TextColumn("{task.description}", style="bold", markup=False),  # a path may look like markup
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[counted]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, refresh_per_second=5) as progress:
+        yield _Bar(progress, title=title, unit=unit, clock=clock)
+
+
+class _Silent:
+    def update(self, *, count: int, share: float | None = None, title: str | None = None) -> None:
+        """Not shown."""
+
+    def say(self, text: str) -> None:
+        """Not shown."""
+
+
+class _Bar:
+    def __init__(self, progress: Progress, *, title: str, unit: str, clock: Callable[[], float]) -> None:
+        self._progress = progress
+        self._unit = unit
+        self._clock = clock
+        self._start = clock()
+        self._next_look = self._start
+        self._task = progress.add_task(title, total=None, counted="")
+
+    def update(self, *, count: int, share: float | None = None, title: str | None = None) -> None:
+        now = self._clock()
+        if now < self._next_look and title is None:
+            return
+        self._next_look = now + _LOOK_EVERY
+        rate = count / max(now - self._start, 0.001)
+        counted = f"{count:,} {self._unit}, {rate:,.0f}/s"
+        if share is not None:
+            self._progress.update(self._task, total=1.0, completed=share)
+        if title is not None:
+            self._progress.update(self._task, description=title)
+        self._progress.update(self._task, counted=counted)
+
+    def say(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False)
+
+
+class _Lines:
+    def __init__(self, *, title: str, unit: str, stream: TextIO, clock: Callable[[], float]) -> None:
+        self._title = title
+        self._unit = unit
+        self._stream = stream
+        self._clock = clock
+        self._start = self._last_time = clock()
+        self._last_count = 0
+
+    def update(self, *, count: int, share: float | None = None, title: str | None = None) -> None:
+        self._title = title or self._title
+        now = self._clock()
+        passed = now - self._last_time
+        if passed < _LINE_EVERY:
+            return
+        rate = (count - self._last_count) / passed
+        self._last_time, self._last_count = now, count
+        left = "" if not share else f", {share:.0%}, {_spoken((now - self._start) * (1 / share - 1))} left"
+        self.say(f"{self._title}: {count:,} {self._unit}, {rate:,.0f}/s{left}")
+
+    def say(self, text: str) -> None:
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+
+def _spoken(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"about {hours}:{minutes:02}:{rest:02}"

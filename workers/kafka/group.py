@@ -1,0 +1,115 @@
+"""A member of a consumer group, as the consume loop wants one: positions come from the listener, never from Kafka."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import methodcaller
+from typing import Protocol
+
+AT_END = -1
+"""The offset of a start that only waits, paused, for a `seek`: librdkafka's OFFSET_END asks for no message."""
+
+
+class Message(Protocol):
+    """What a fetched message can tell; librdkafka's own message is one."""
+
+    def partition(self) -> int:
+        """The partition that it stands in."""
+
+    def offset(self) -> int:
+        """Its place in the partition."""
+
+    def key(self) -> bytes | None:
+        """The key, if it has one."""
+
+    def value(self) -> bytes | None:
+        """The value; None is a tombstone."""
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        """Read them with `headers_of`."""
+
+    def timestamp(self) -> tuple[int, int]:
+        """The kind of time (0: there is none) and milliseconds since the Unix epoch."""
+
+    def leader_epoch(self) -> int | None:
+        """The epoch of the partition's leader that gave it, where known."""
+
+
+# For a header whose name is not UTF-8 confluent-kafka 2.16 returns a result and leaves an exception set. CPython makes
+# that a SystemError in a call from C, as this one is; a plain `message.headers()` in often run code skips the check,
+# and the exception comes up anywhere later.
+_read_headers = methodcaller("headers")
+
+
+def headers_of(message: Message) -> tuple[tuple[str, bytes | None], ...] | None:
+    """The message's headers; None where the name of one is not UTF-8, which the client cannot read."""
+    try:
+        return tuple(_read_headers(message) or ())
+    except (SystemError, UnicodeDecodeError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Messages in each partition's order, and the end offset of each partition that has nothing more for now.
+
+    An end counts what is no message (transaction markers, compacted records), so it may be past the last message.
+    """
+
+    messages: Sequence[Message] = ()
+    ends: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where to begin in a partition; one that is paused delivers nothing until it is resumed."""
+
+    offset: int
+    leader_epoch: int | None = None
+    paused: bool = False
+
+
+class GroupListener(Protocol):
+    """Told of rebalances from inside `fetch` and `close`."""
+
+    def partitions_assigned(self, partitions: Sequence[int]) -> Mapping[int, Start]:
+        """Where to start each of these partitions, all of which are new to this member."""
+
+    def partitions_revoked(self, partitions: Sequence[int]) -> None:
+        """These go to another member when this returns: the last moment to finish their messages."""
+
+    def partitions_lost(self, partitions: Sequence[int]) -> None:
+        """These belong to another member already: their messages must be dropped."""
+
+
+class GroupConsumer(Protocol):
+    """One member of a consumer group on one topic. For a single thread, which is also that of the listener's calls."""
+
+    def join(self, listener: GroupListener) -> None:
+        """Joins the group; partitions arrive during `fetch`."""
+
+    def fetch(self, *, most: int, timeout: float) -> Fetched:
+        """Up to `most` messages within `timeout` seconds; tells the listener of rebalances.
+
+        Raises OffsetNotAvailable, TopicNotFound or RequestRefused for what waiting does not mend.
+        """
+
+    def first_offset(self, partition: int) -> int:
+        """The oldest offset that the partition still has. Raises BrokerUnavailable."""
+
+    def known_ends(self, partitions: Iterable[int]) -> Mapping[int, int]:
+        """The end of each partition as the last fetch told it, without asking; left out where none has."""
+
+    def pause(self, partitions: Iterable[int]) -> None:
+        """Stops delivery; what was fetched and not delivered is fetched again on `resume`."""
+
+    def resume(self, partitions: Iterable[int]) -> None:
+        """Goes on after the last message delivered."""
+
+    def seek(self, partition: int, start: Start) -> None:
+        """The next message delivered is the one at `start`. Raises RequestRefused while the partition is moving."""
+
+    def commit(self, positions: Mapping[int, int]) -> None:
+        """Tells Kafka the positions, without waiting: for other people's lag tools, they are never read back."""
+
+    def close(self) -> None:
+        """Leaves the group at once; partitions are revoked first."""

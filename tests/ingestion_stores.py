@@ -4,10 +4,10 @@ import base64
 
 from ratings.events import RatingEvent
 from tests import rating_tables
-from workers.ingestion.batch import Letter, Slice
-from workers.ingestion.memory import InMemoryStore, MemoryTables
+from workers.ingestion.consuming.batch import Letter, Slice
+from workers.ingestion.consuming.memory import InMemoryStore, MemoryTables
+from workers.ingestion.consuming.postgres import PostgresStore
 from workers.ingestion.models import DeadLetter
-from workers.ingestion.postgres import PostgresStore
 from workers.kafka.topics import Topic
 
 TIME = 1_700_000_000_000_000

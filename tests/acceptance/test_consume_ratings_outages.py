@@ -11,7 +11,7 @@ from django.db import connections
 from tests.rating_load import RatingLoad, owned
 from tests.rating_tables import own_connection
 from tests.waiting import wait_until
-from workers.ingestion import consuming
+from workers.ingestion.consuming import process
 
 _OTHERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -108,7 +108,7 @@ def test_a_broker_that_is_started_again_is_waited_for_by_the_same_process(start_
 
 
 def test_a_broker_that_does_not_answer_is_named_with_what_to_check(settings, monkeypatch):
-    monkeypatch.setattr(consuming, "_BROKER_TIMEOUT", 0.5)
+    monkeypatch.setattr(process, "_BROKER_TIMEOUT", 0.5)
     settings.KAFKA_CLIENT_CONFIG = {"bootstrap.servers": "127.0.0.1:1"}
     with pytest.raises(CommandError, match=r"(?s)No Kafka broker at 127\.0\.0\.1:1 .*KAFKA_BOOTSTRAP_SERVERS"):
         call_command("consume_ratings")

@@ -81,7 +81,7 @@ def _write_from_memory(path: Path) -> None:
     from ratings.events import decode_event
     from ratings.interning import Interner
     from ratings.services import rating_writes, ratings_write
-    from workers.ingestion.database import connect
+    from workers.ingestion.consuming.database import connect
 
     interner = Interner()
     first = 1_700_000_000_000_000

@@ -6,7 +6,7 @@ import pytest
 
 from ratings.events import RatingEvent
 from tests.ingestion_stores import TIME, MemoryDatabase, PostgresDatabase, letter, part, raters, take
-from workers.ingestion.batch import Batch
+from workers.ingestion.consuming.batch import Batch
 from workers.ingestion.errors import Fenced
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from workers.ingestion.consumer import BatchLimits
-from workers.ingestion.consuming import ConsumeOptions, consume_ratings
+from workers.ingestion.consuming.consumer import BatchLimits
+from workers.ingestion.consuming.process import ConsumeOptions, consume_ratings
 from workers.ingestion.errors import IngestionError
 from workers.kafka.arguments import topic_name, whole_number
 from workers.kafka.errors import KafkaError

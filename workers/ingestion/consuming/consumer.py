@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import structlog
 
-from workers.ingestion.backoff import Backoff, RateLimit
-from workers.ingestion.batch import Batch, Claim
-from workers.ingestion.clock import Clock, SystemClock
+from workers.ingestion.consuming.backoff import Backoff, RateLimit
+from workers.ingestion.consuming.batch import Batch, Claim
+from workers.ingestion.consuming.clock import Clock, SystemClock
+from workers.ingestion.consuming.store import IngestionStore
+from workers.ingestion.consuming.writing import BatchWriter, Tally
 from workers.ingestion.errors import Fenced, StoreUnavailable, TakenOverRepeatedly
-from workers.ingestion.store import IngestionStore
-from workers.ingestion.writing import BatchWriter, Tally
 from workers.kafka.errors import BrokerUnavailable, RequestRefused
 from workers.kafka.group import AT_END, GroupConsumer, Start
 

@@ -3,7 +3,7 @@
 import random
 from collections import deque
 
-from workers.ingestion.clock import Clock
+from workers.ingestion.consuming.clock import Clock
 
 
 class Backoff:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import structlog
 
 from movieapp.progress import Meter, shown_progress
-from workers.ingestion.consumer import BatchLimits, RatingConsumer
-from workers.ingestion.postgres import PostgresStore
+from workers.ingestion.consuming.consumer import BatchLimits, RatingConsumer
+from workers.ingestion.consuming.postgres import PostgresStore
 from workers.kafka.consumer import KafkaGroupConsumer
 from workers.kafka.group import GroupConsumer
 from workers.kafka.topics import describe_topic, end_offsets

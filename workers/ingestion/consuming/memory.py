@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from ratings.memory import MemoryRatings
-from workers.ingestion.batch import Batch, Claim, Letter, Slice
+from workers.ingestion.consuming.batch import Batch, Claim, Letter, Slice
 from workers.ingestion.errors import Fenced
 
 

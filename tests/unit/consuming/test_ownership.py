@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.unit.ingestion.scene import START, take_from
-from workers.ingestion.consumer import BatchLimits
+from tests.unit.consuming.scene import START, take_from
+from workers.ingestion.consuming.consumer import BatchLimits
 from workers.ingestion.errors import TakenOverRepeatedly
 from workers.kafka.errors import BrokerUnavailable
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.unit.ingestion.scene import START, delete, put
-from workers.ingestion.consumer import BatchLimits
-from workers.ingestion.memory import InMemoryStore
+from tests.unit.consuming.scene import START, delete, put
+from workers.ingestion.consuming.consumer import BatchLimits
+from workers.ingestion.consuming.memory import InMemoryStore
 from workers.kafka.errors import OffsetNotAvailable
 
 

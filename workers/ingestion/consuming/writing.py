@@ -7,11 +7,11 @@ from typing import TypeVar
 
 import structlog
 
-from workers.ingestion.backoff import Backoff
-from workers.ingestion.batch import Batch
-from workers.ingestion.clock import Clock
+from workers.ingestion.consuming.backoff import Backoff
+from workers.ingestion.consuming.batch import Batch
+from workers.ingestion.consuming.clock import Clock
+from workers.ingestion.consuming.store import IngestionStore
 from workers.ingestion.errors import StoreUnavailable
-from workers.ingestion.store import IngestionStore
 
 log = structlog.get_logger(__name__)
 

@@ -7,8 +7,8 @@ import pytest
 from ratings.errors import InvalidRating
 from ratings.events import decode_event
 from ratings.memory import MemoryRatings
-from tests.unit.ingestion.scene import START, Scene, delete, put
-from workers.ingestion.consumer import BatchLimits
+from tests.unit.consuming.scene import START, Scene, delete, put
+from workers.ingestion.consuming.consumer import BatchLimits
 
 PARTITIONS = 3
 MEMBERS = 3

@@ -4,9 +4,9 @@ import json
 from collections import deque
 from concurrent.futures import Executor, Future
 
-from workers.ingestion.consumer import BatchLimits, RatingConsumer
+from workers.ingestion.consuming.consumer import BatchLimits, RatingConsumer
+from workers.ingestion.consuming.memory import InMemoryStore, MemoryTables
 from workers.ingestion.errors import StoreUnavailable
-from workers.ingestion.memory import InMemoryStore, MemoryTables
 from workers.kafka.memory import MemoryGroupConsumer, MemoryTopic
 
 START = 1_700_000_000_000

@@ -13,8 +13,8 @@ import structlog
 from ratings.errors import StaleIds
 from ratings.interning import Interner
 from ratings.services import rating_writes, ratings_write
-from workers.ingestion.batch import Batch, Claim, Letter, Slice
-from workers.ingestion.database import connect, is_worth_a_repeat
+from workers.ingestion.consuming.batch import Batch, Claim, Letter, Slice
+from workers.ingestion.consuming.database import connect, is_worth_a_repeat
 from workers.ingestion.errors import Fenced, StoreNotReady, StoreUnavailable
 from workers.kafka.topics import Topic
 

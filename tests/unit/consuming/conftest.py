@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from tests.unit.ingestion.scene import Scene
+from tests.unit.consuming.scene import Scene
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """Batches: which messages they take, and what is left of them when partitions go."""
 
-from tests.unit.ingestion.scene import START, put
-from workers.ingestion.batch import Batch, Claim
+from tests.unit.consuming.scene import START, put
+from workers.ingestion.consuming.batch import Batch, Claim
 from workers.kafka.memory import MemoryMessage
 
 NOW = START * 1000

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
-from workers.ingestion.batch import Batch, Claim
+from workers.ingestion.consuming.batch import Batch, Claim
 
 
 class IngestionStore(Protocol):

@@ -3,6 +3,7 @@
 import json
 import re
 import uuid
+from urllib.parse import urlsplit
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
@@ -249,8 +250,24 @@ def test_a_database_that_is_not_migrated_is_told_with_what_to_do(manage, make_to
 
 
 @pytest.mark.parametrize(
+    ("part", "instead"), [("path", "/no-such-database"), ("netloc", "nobody-we-know:wrong@{address}")]
+)
+def test_a_database_that_lets_us_not_in_is_not_waited_for(manage, manage_environment, make_topic, part, instead):
+    url = urlsplit(manage_environment["DATABASE_URL"])
+    changed = {part: instead.format(address=url.netloc.rpartition("@")[2])}
+    done = manage("consume_ratings", "--topic", make_topic(), env={"DATABASE_URL": url._replace(**changed).geturl()})
+    assert done.returncode == 1
+    assert "check DATABASE_URL" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--batch-size", "0"], "batch-size"), (["--batch-size", "100001"], "100000"), (["--topic", "a b"], "--topic")],
+    [
+        (["--batch-size", "0"], "batch-size"),
+        (["--batch-size", "100001"], "100000"),
+        (["--topic", "a b"], "--topic"),
+        (["--group", ""], "--group"),
+    ],
 )
 def test_arguments_that_make_no_sense_are_refused(manage, arguments, said):
     done = manage("consume_ratings", *arguments)

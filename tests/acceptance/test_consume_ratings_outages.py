@@ -67,10 +67,11 @@ def test_a_database_that_goes_away_and_comes_back_is_waited_for_by_the_same_proc
     assert manage("migrate", env=env).returncode == 0
     private_postgres.stop()
     consumer = start_manage("consume_ratings", "--topic", load.topic, "--batch-size", "200", env=env)
-    consumer.wait_for("take_over_failed")
+    consumer.wait_for("store_unavailable")
     private_postgres.start()
     with django_on(private_postgres.address, monkeypatch):
-        consumer.wait_for("partitions_taken")
+        assert "partitions_assigned" not in consumer.output()  # it kept them from nobody meanwhile
+        consumer.wait_for("partitions_assigned")
         load.send(20_000)
         wait_until(lambda: load.position() > 2_000, message=consumer.output)
     private_postgres.kill()

@@ -12,7 +12,7 @@ class StoreUnavailable(IngestionError):
 
 
 class StoreNotReady(IngestionError):
-    """The database lacks the tables that this version needs."""
+    """The database lets us not in, or lacks the tables that this version needs."""
 
 
 class Fenced(IngestionError):

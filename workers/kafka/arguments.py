@@ -28,3 +28,10 @@ def topic_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text) or text in {".", ".."}:
         raise ArgumentTypeError(f"{text!r} is not a topic name: letters, digits, '.', '_' and '-', 1 to 249 of them")
     return text
+
+
+def group_name(text: str) -> str:
+    """A consumer group's name: 1 to 255 characters that can be printed."""
+    if not 1 <= len(text) <= 255 or not text.isprintable():
+        raise ArgumentTypeError(f"{text[:40]!r} is not a group name: 1 to 255 printable characters")
+    return text

@@ -7,7 +7,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
-from workers.kafka.client import LastError, client_config, configuring
+from workers.kafka.client import LastError, client_config, configuring, with_guarantees
 from workers.kafka.errors import BrokerUnavailable, OffsetNotAvailable, RequestRefused, TopicNotFound
 from workers.kafka.group import Fetched, GroupListener, Message, Start
 
@@ -15,7 +15,17 @@ log = structlog.get_logger(__name__)
 
 # Waiting this long after a full queue (librdkafka's default is 1000 ms) would hold a reader to a fifth of its rate.
 _QUEUE_BACKOFF_MS = 10
+# What KAFKA_CONFIG_… may not change: positions come from the listener alone, and the consume loop needs the ends.
+_GUARANTEES = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "error",
+    "fetch.queue.backoff.ms": _QUEUE_BACKOFF_MS,
+}
 _ANSWER_SECONDS = 5.0
+# How long a killed member keeps its partitions from others. librdkafka's default of 45 s makes every crash an outage.
+_SESSION_TIMEOUT_MS = 10_000
 _UNKNOWN_EPOCH = -1  # librdkafka's own word for it
 
 
@@ -27,17 +37,11 @@ class KafkaGroupConsumer:
     """
 
     def __init__(self, *, group: str, topic: str, **overrides: Any) -> None:
-        config = {"partition.assignment.strategy": "cooperative-sticky", **client_config(**overrides)}
-        if config.get("group.protocol") == "consumer":
-            del config["partition.assignment.strategy"]  # the broker assigns
-        config |= client_config(
-            group_id=group,
-            enable_auto_commit=False,
-            enable_auto_offset_store=False,
-            enable_partition_eof=True,
-            auto_offset_reset="error",
-            fetch_queue_backoff_ms=_QUEUE_BACKOFF_MS,
-        )
+        ours = {"partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": _SESSION_TIMEOUT_MS}
+        config = client_config(**overrides)
+        if config.get("group.protocol") != "consumer":  # there the broker assigns, and has the time-outs
+            config = {**ours, **config}
+        config = with_guarantees(config, {"group.id": group, **_GUARANTEES})
         self._incremental = "cooperative" in config.get("partition.assignment.strategy", "cooperative")
         self._topic = topic
         self._last_error = LastError()

@@ -169,9 +169,27 @@ def test_a_stop_while_the_store_is_away_ends_after_the_flush_time(scene):
     scene.put(0, "a", 1)
     member.source.give(0)
     turns = iter([False, True])
-    member.store.faults.extend([None, None] + ["before"] * 1000)
+    member.store.faults.extend([None] * 3 + ["before"] * 1000)
     before = scene.clock.now
     member.consumer.run(lambda: next(turns))
     assert scene.clock.now - before == pytest.approx(3, abs=0.5)
     assert scene.values() == {}
     assert scene.positions() == {0: 0}
+
+
+def test_a_consumer_joins_the_group_only_once_its_store_answers(scene, monkeypatch):
+    member = scene.member()
+    joins = []
+    monkeypatch.setattr(member.source, "join", lambda listener: joins.append(list(member.store.faults)))
+    member.store.faults.extend(["before"] * 5)
+    member.consumer.run(lambda: bool(joins))
+    assert joins == [[]]
+
+
+def test_a_stop_before_the_store_answers_ends_a_consumer_that_waits(scene):
+    member = scene.member()
+    member.store.faults.extend(["before"] * 1000)
+    ends = scene.clock.now + 20
+    member.consumer.run(lambda: scene.clock.now > ends)
+    assert member.consumer.owned == {}
+    assert member.consumer.waiting_for is not None

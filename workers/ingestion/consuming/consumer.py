@@ -75,6 +75,7 @@ class RatingConsumer:
         StoreNotReady for what waiting does not mend; nothing is written then that is not written whole.
         """
         try:
+            self._wait_for_store(finished)
             self._source.join(self)
             while not finished():
                 self.turn()
@@ -83,6 +84,12 @@ class RatingConsumer:
             self._closing = True
             self._source.close()
             self._writer.close()
+
+    def _wait_for_store(self, finished: Callable[[], bool]) -> None:
+        """Partitions of a consumer without a store would only be kept from others: it joins once the store answers."""
+        while self.positions() is None and not finished():
+            self._on_tick(self)
+            self._clock.sleep(_FETCH_TIMEOUT)
 
     def turn(self) -> None:
         """One turn of the loop: a fraction of a second, unless the store or a rebalance takes longer."""

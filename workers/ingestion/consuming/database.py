@@ -27,6 +27,8 @@ _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count
 # time-out, a standby), rollback (40), resources (53), object in use or lock time-out (55), operator (57), system (58).
 _WORTH_A_REPEAT = ("08", "25", "40", "53", "55", "57", "58")
 
+_REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied", "not permitted")
+
 
 def connect() -> psycopg.Connection[tuple[Any, ...]]:
     """A new autocommit connection to Django's default database. Raises psycopg.OperationalError."""
@@ -35,6 +37,15 @@ def connect() -> psycopg.Connection[tuple[Any, ...]]:
     options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
     parameters["options"] = " ".join(part for part in (parameters.get("options"), options) if part)
     return psycopg.connect(**parameters, autocommit=True)
+
+
+def is_refused_login(error: psycopg.Error) -> bool:
+    """True when a server is there and does not let us in: a wrong password, no such role or database, no permission.
+
+    libpq gives such an error no SQLSTATE, so this reads the server's words; where they are not English it is False.
+    """
+    words = str(error)
+    return error.sqlstate is None and "FATAL:" in words and any(reason in words for reason in _REFUSALS)
 
 
 def is_worth_a_repeat(error: psycopg.Error) -> bool:

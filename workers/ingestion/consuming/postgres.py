@@ -14,7 +14,7 @@ from ratings.errors import StaleIds
 from ratings.interning import Interner
 from ratings.services import rating_writes, ratings_write
 from workers.ingestion.consuming.batch import Batch, Claim, Letter, Slice
-from workers.ingestion.consuming.database import connect, is_worth_a_repeat
+from workers.ingestion.consuming.database import connect, is_refused_login, is_worth_a_repeat
 from workers.ingestion.errors import Fenced, StoreNotReady, StoreUnavailable
 from workers.kafka.topics import Topic
 
@@ -84,6 +84,7 @@ class PostgresStore:
         }
         self._interner = interner or Interner()
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._has_connected = False
 
     def take(self, partitions: Collection[int], *, first_offset: Callable[[int], int]) -> dict[int, Claim]:
         """See IngestionStore.take; one short autocommitted statement a partition, in their order."""
@@ -167,12 +168,15 @@ class PostgresStore:
             if self._connection is None:
                 self._interner.forget()  # the database may be another one, or an older state of it
                 self._connection = connect()
+                self._has_connected = True
             with psycopg.Cursor(self._connection) as cursor:
                 yield cursor
         except psycopg.Error as error:
             self.close()
             if error.sqlstate == _UNDEFINED_TABLE:
                 raise StoreNotReady(f"A table is missing: run `manage.py migrate` ({_first_line(error)})") from error
+            if is_refused_login(error) and not self._has_connected:
+                raise StoreNotReady(f"The database refuses us: check DATABASE_URL ({_first_line(error)})") from error
             if is_worth_a_repeat(error):
                 raise StoreUnavailable(_first_line(error)) from error
             raise

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from workers.ingestion.consuming.consumer import BatchLimits
 from workers.ingestion.consuming.process import ConsumeOptions, consume_ratings
 from workers.ingestion.errors import IngestionError
-from workers.kafka.arguments import topic_name, whole_number
+from workers.kafka.arguments import group_name, topic_name, whole_number
 from workers.kafka.errors import KafkaError
 
 
@@ -25,6 +25,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--group",
+            type=group_name,
             default=settings.RATINGS_CONSUMER_GROUP,
             help="Consumer group; every group reads the whole topic by itself (default: %(default)s).",
         )

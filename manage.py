@@ -11,9 +11,26 @@ def main() -> None:
     """The environment wins over the running stack, whose addresses only fill in what is not set."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "movieapp.settings")
     join_running_stack(os.environ)
+    from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
+    if _wants_settings(sys.argv[1:]):
+        try:
+            # Django would show a traceback, or call the command unknown, where a variable is only missing.
+            _ = settings.INSTALLED_APPS
+        except ImproperlyConfigured as missing:
+            sys.exit(str(missing))
     execute_from_command_line(sys.argv)
+
+
+def _wants_settings(arguments: list[str]) -> bool:
+    """All but the overviews, which Django can print without; it reads settings that an option names by itself."""
+    if any(argument.startswith("--settings") for argument in arguments):
+        return False
+    if arguments[:1] == ["help"]:
+        return any(not argument.startswith("-") for argument in arguments[1:])
+    return bool(arguments) and arguments[0] not in {"-h", "--help", "version", "--version"}
 
 
 if __name__ == "__main__":

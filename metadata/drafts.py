@@ -1,5 +1,6 @@
 """The one place that decides what is a valid movie, and which of its fields a source speaks about."""
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,9 @@ from metadata.models import (
     MAX_ID_LENGTH,
     MAX_NAME_LENGTH,
 )
+
+# Unicode's categories of control characters and of line and paragraph separators.
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})
 
 ALL_FIELDS = frozenset({"title", "description", "director", "year", "genres"})
 
@@ -63,10 +67,26 @@ def movie_draft(
 
 
 def checked_movie_id(movie_id: object) -> str:
-    """The id's text: 1 to 128 characters, as it is; a whole number is taken as its text. Raises InvalidMovie."""
+    """The id's text, as it is; a whole number is taken as its text. Raises InvalidMovie.
+
+    It has 1 to 128 characters, one of them visible and none a control character, and is neither "." nor "..".
+    """
     if isinstance(movie_id, int) and not isinstance(movie_id, bool):
         movie_id = str(movie_id)
-    return _text(movie_id, "id", MAX_ID_LENGTH, empty_allowed=False, stripped=False)
+    text = _text(movie_id, "id", MAX_ID_LENGTH, empty_allowed=False, stripped=False)
+    if not (text.isascii() and text.isalnum()):  # nearly all are; imports check millions
+        _refuse_unreachable(text)
+    return text
+
+
+def _refuse_unreachable(movie_id: str) -> None:
+    """Refuses an id that people cannot see or that clients cannot put into an address."""
+    if movie_id in (".", ".."):
+        raise InvalidMovie("id", f'it is "{movie_id}", which clients take out of an address')
+    if any(unicodedata.category(one) in _CONTROLS for one in movie_id):
+        raise InvalidMovie("id", "it has a control character or a line break")
+    if not any(one.isprintable() and one != " " for one in movie_id):
+        raise InvalidMovie("id", "it is blank")
 
 
 def _checked_year(year: object) -> int:

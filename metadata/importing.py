@@ -86,7 +86,7 @@ def movies_import(request: ImportRequest, *, meter: Meter) -> ImportReport:
     except OperationalError as error:
         report.outcome, report.reason = Outcome.STOPPED, f"the database failed: {str(error).strip()}"
     except KeyboardInterrupt:
-        report.outcome, report.reason = Outcome.INTERRUPTED, "interrupted; running it again goes on harmlessly"
+        report.outcome, report.reason = Outcome.INTERRUPTED, "interrupted; running it again goes on"
     return report
 
 

@@ -1,24 +1,23 @@
 """Reads one variable of the environment at a time and refuses what it cannot use, naming the variable."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
-_POSTGRES_SCHEMES = frozenset({"postgres", "postgresql"})
 _KAFKA_PREFIX = "KAFKA_CONFIG_"
+MAKE_RUN = "Or start `make run`: it starts everything that is needed, and manage.py finds it by itself."
 
 
 def required(env: Env, name: str, wants: str) -> str:
     """The variable's text. Raises ImproperlyConfigured, with what it wants, when it is unset or empty."""
     value: str = env.str(name, default="").strip()
     if not value:
-        raise ImproperlyConfigured(f"Set the environment variable {name}: {wants}.")
+        raise ImproperlyConfigured(f"Set the environment variable {name}: {wants}. {MAKE_RUN}")
     return value
 
 
@@ -38,15 +37,16 @@ def names(env: Env, name: str, *, default: list[str]) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()] or default
 
 
-def whole_number(env: Env, name: str, *, default: int, lowest: int) -> int:
-    """A whole number of at least `lowest`."""
+def whole_number(env: Env, name: str, *, default: int, lowest: int, highest: int, special: int | None = None) -> int:
+    """A whole number from `lowest` to `highest`, or `special`, which has a meaning of its own."""
     text: str = env.str(name, default=str(default)).strip()
+    wants = f"a whole number from {lowest} to {highest}" + ("" if special is None else f", or {special}")
     try:
         value = int(text)
     except ValueError:
-        raise ImproperlyConfigured(f"{name} is {text!r}: it wants a whole number.") from None
-    if value < lowest:
-        raise ImproperlyConfigured(f"{name} is {value}: it wants at least {lowest}.")
+        raise ImproperlyConfigured(f"{name} is {text[:40]!r}: it wants {wants}.") from None
+    if value != special and not lowest <= value <= highest:
+        raise ImproperlyConfigured(f"{name} is {text[:40]}: it wants {wants}.")
     return value
 
 
@@ -58,68 +58,24 @@ def one_of(env: Env, name: str, choices: Sequence[str], *, default: str) -> str:
     return value
 
 
-def postgres_connection(env: Env) -> dict[str, Any]:
-    """Django's database settings from DATABASE_URL, or from libpq's PG* variables when there is no such URL.
-
-    The URL is libpq's: `postgresql://user:password@host:port/name?sslmode=require`; a host that is a folder
-    (percent-encoded, or `?host=/folder`) means a Unix socket.
-    """
-    url = env.str("DATABASE_URL", default="").strip()
-    if url:
-        return _from_url(url)
-    if not any(env.str(name, default="") for name in ("PGHOST", "PGDATABASE", "PGSERVICE")):
+def topic_name(env: Env, name: str, *, default: str) -> str:
+    """A name that Kafka takes for a topic."""
+    value: str = env.str(name, default=default)
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", value) or value in {".", ".."}:
         raise ImproperlyConfigured(
-            "Set the environment variable DATABASE_URL: postgresql://user:password@host:port/name "
-            "(or libpq's PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE). "
-            "`make run` starts a database and does this by itself."
+            f"{name} is {value!r}: it wants the name of a Kafka topic, 1 to 249 letters, digits, '.', '_' and '-'."
         )
-    # libpq reads the rest of PG* (PGHOST, PGPASSWORD, PGSSLMODE, …) by itself.
-    return _database(name=env.str("PGDATABASE", default=env.str("PGUSER", default="postgres")))
+    return value
 
 
-def _from_url(url: str) -> dict[str, Any]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ImproperlyConfigured(f"DATABASE_URL is not a URL ({error}).") from None
-    name = unquote(parts.path.lstrip("/"))
-    if parts.scheme not in _POSTGRES_SCHEMES or not name:
-        raise ImproperlyConfigured("DATABASE_URL wants the form postgresql://user:password@host:port/name.")
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    # urlsplit lowers the case of a host, which a socket's folder does not survive: it is cut out of the netloc.
-    netloc_host = parts.netloc.rpartition("@")[2]
-    host = unquote(netloc_host.rpartition(":")[0] if port is not None else netloc_host.removesuffix(":"))
-    return _database(
-        name=name,
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
-        host=options.pop("host", host.removeprefix("[").removesuffix("]")),
-        port=str(port or ""),
-        options=options,
-    )
-
-
-def _database(
-    *,
-    name: str,
-    user: str = "",
-    password: str = "",
-    host: str = "",
-    port: str = "",
-    options: dict[str, str] | None = None,
-) -> dict[str, Any]:
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": name,
-        "USER": user,
-        "PASSWORD": password,
-        "HOST": host,
-        "PORT": port,
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"application_name": "movieapp", "connect_timeout": "5", **(options or {})},
-    }
+def group_name(env: Env, name: str, *, default: str) -> str:
+    """A consumer group's name: 1 to 255 characters that can be printed."""
+    value: str = env.str(name, default=default)
+    if not 1 <= len(value) <= 255 or not value.isprintable() or value.isspace():
+        raise ImproperlyConfigured(
+            f"{name} is {value[:40]!r}: it wants the name of a consumer group, 1 to 255 printable characters."
+        )
+    return value
 
 
 def kafka_client_config(env: Env, environment: Mapping[str, str] = os.environ) -> dict[str, str]:

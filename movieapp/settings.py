@@ -13,14 +13,16 @@ from environ import Env
 
 from movieapp.environment import (
     flag,
+    group_name,
     kafka_client_config,
     names,
     one_of,
-    postgres_connection,
     required,
+    topic_name,
     whole_number,
 )
 from movieapp.logging import LEVELS, logging_settings
+from movieapp.postgres_environment import postgres_connection
 
 env = Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -82,6 +84,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "movieapp.probes.middleware.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "movieapp.rest.refusals.RefusalMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -133,11 +136,15 @@ REST_FRAMEWORK = {
 # --- Kafka ------------------------------------------------------------------------------------------------------------
 # librdkafka's own names and values; every client adds to these and none of them takes one away.
 KAFKA_CLIENT_CONFIG = kafka_client_config(env)
-RATINGS_TOPIC = env.str("RATINGS_TOPIC", default="ratings")
-RATINGS_TOPIC_PARTITIONS = whole_number(env, "RATINGS_TOPIC_PARTITIONS", default=12, lowest=1)
-RATINGS_TOPIC_RETENTION_MS = whole_number(env, "RATINGS_TOPIC_RETENTION_MS", default=604_800_000, lowest=-1)
-KAFKA_REPLICATION_FACTOR = whole_number(env, "TOPIC_REPLICATION_FACTOR", default=-1, lowest=-1)
-RATINGS_CONSUMER_GROUP = env.str("RATINGS_CONSUMER_GROUP", default="rating")
+RATINGS_TOPIC = topic_name(env, "RATINGS_TOPIC", default="ratings")
+RATINGS_TOPIC_PARTITIONS = whole_number(env, "RATINGS_TOPIC_PARTITIONS", default=12, lowest=1, highest=10_000)
+RATINGS_TOPIC_RETENTION_MS = whole_number(
+    env, "RATINGS_TOPIC_RETENTION_MS", default=604_800_000, lowest=60_000, highest=2**63 - 1, special=-1
+)
+KAFKA_REPLICATION_FACTOR = whole_number(
+    env, "TOPIC_REPLICATION_FACTOR", default=-1, lowest=1, highest=32_767, special=-1
+)
+RATINGS_CONSUMER_GROUP = group_name(env, "RATINGS_CONSUMER_GROUP", default="rating")
 
 # --- Logs -------------------------------------------------------------------------------------------------------------
 LOGGING = logging_settings(level=one_of(env, "DJANGO_LOG_LEVEL", LEVELS, default="INFO"))

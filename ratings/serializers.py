@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.http import QueryDict
 from rest_framework import serializers
 
 from ratings.events import checked_id, tenths_of
@@ -54,6 +55,21 @@ class RatingBody(serializers.Serializer[Any]):
         if len(set(values)) > 1:
             raise serializers.ValidationError({"ratingValue": "it differs from value: give one of them"})
         return {"tenths": values[0]}
+
+
+def provider_from_query(parameters: QueryDict) -> str:
+    """The provider that the query names, "" where it names none.
+
+    Raises ValidationError for any other parameter, as a misspelt name would write another provider's rating, and for
+    more than one provider.
+    """
+    if unknown := set(parameters) - {"provider"}:
+        reason = "there is no such parameter: provider is the only one"
+        raise serializers.ValidationError({name[:40]: reason for name in sorted(unknown)[:10]})
+    if len(parameters.getlist("provider")) > 1:
+        raise serializers.ValidationError({"provider": "it is given more than once"})
+    provider = parameters.get("provider", "")
+    return str(provider)
 
 
 def rating_address(*, record_type: str, record_id: str, provider_id: str, user_id: str) -> RatingAddress:

@@ -10,7 +10,14 @@ from rest_framework.views import APIView
 from ratings.errors import RatingNotFound
 from ratings.models import Rating
 from ratings.selectors import aggregate_get
-from ratings.serializers import AggregateSerializer, checked_record, rating_address, rating_json, tenths_from_json
+from ratings.serializers import (
+    AggregateSerializer,
+    checked_record,
+    provider_from_query,
+    rating_address,
+    rating_json,
+    tenths_from_json,
+)
 from ratings.services import rating_delete, rating_put
 
 
@@ -21,18 +28,16 @@ class RatingView(APIView):
 
     def put(self, request: Request, record_type: str, record_id: str, user_id: str) -> Response:
         """Sets the rating, as of now. Saying it again changes nothing."""
-        address = rating_address(
-            record_type=record_type, record_id=record_id, provider_id=_provider(request), user_id=user_id
-        )
+        provider_id = provider_from_query(request.query_params)
+        address = rating_address(record_type=record_type, record_id=record_id, provider_id=provider_id, user_id=user_id)
         tenths = tenths_from_json(request.data)
         rating_put(**asdict(address), tenths=tenths)
         return Response(rating_json(address, tenths))
 
     def delete(self, request: Request, record_type: str, record_id: str, user_id: str) -> Response:
         """Removes the rating; 204 also when there is none, so that it may be said again."""
-        address = rating_address(
-            record_type=record_type, record_id=record_id, provider_id=_provider(request), user_id=user_id
-        )
+        provider_id = provider_from_query(request.query_params)
+        address = rating_address(record_type=record_type, record_id=record_id, provider_id=provider_id, user_id=user_id)
         rating_delete(**asdict(address))
         return Response(status=HTTP_204_NO_CONTENT)
 
@@ -48,8 +53,3 @@ class AggregateView(APIView):
         if aggregate is None:
             raise RatingNotFound("ratings not found for the record")
         return Response(AggregateSerializer(aggregate).data)
-
-
-def _provider(request: Request) -> str:
-    provider: str = request.query_params.get("provider", "")
-    return provider

@@ -42,7 +42,7 @@ def stored_count(servers: str, topic: str) -> int:
 
 def way_on(output: str, *changes: str) -> list[str]:
     """The arguments of the command that the output says to go on with; `changes` come last and so win."""
-    command = re.search(r"To go on from there.*?: manage.py (.*)$", output, flags=re.MULTILINE)
+    command = re.search(r"^To go on.*?: .*?manage\.py (.*)$", output, flags=re.MULTILINE)
     assert command is not None, output
     words = shlex.split(command[1])
     return [words[0], *words[1 : words.index("--")], *changes, *words[words.index("--") :]]

@@ -2,11 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Max, Min, QuerySet
 from django.http import HttpRequest
 
+from metadata.drafts import checked_movie_id
+from metadata.errors import InvalidMovie
 from metadata.models import Movie
 from movieapp.catalogue.selectors import movie_ratings
 from ratings.selectors import Aggregate
@@ -60,14 +63,28 @@ class MovieChangeList(ChangeList):
 # Django's generic classes are generic for the type checker only.
 if TYPE_CHECKING:
     _MovieModelAdmin = admin.ModelAdmin[Movie]
+    _MovieModelForm = forms.ModelForm[Movie]
 else:
     _MovieModelAdmin = admin.ModelAdmin
+    _MovieModelForm = forms.ModelForm
+
+
+class MovieForm(_MovieModelForm):
+    """A movie, whose id is one that REST and imports take too."""
+
+    def clean_id(self) -> str:
+        """Checks a new movie's id; one that exists is not among the form's fields."""
+        try:
+            return checked_movie_id(self.cleaned_data["id"])
+        except InvalidMovie as error:
+            raise forms.ValidationError(error.reason) from None
 
 
 @admin.register(Movie)
 class MovieAdmin(_MovieModelAdmin):
     """Movies. Deleting one leaves its ratings: they stand by themselves."""
 
+    form = MovieForm
     list_display = ["title", "year", "director", "genre_list", "average", "rating_count", "id"]
     list_filter = [YearFilter]
     list_per_page = 50

@@ -5,16 +5,23 @@ from collections.abc import Mapping
 
 from movieapp.devstack.layout import STATE_DIR_VARIABLE, StateFolder
 
+# Any of these says which database is meant; the rest of libpq's PG* only says how to reach it.
+DATABASE_VARIABLES = ("DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE")
+_LIBPQ_PREFIX = "PG"
 
-def stack_environment(state: StateFolder, *, database_url: str, bootstrap_servers: str) -> dict[str, str]:
-    """What a process needs to join the stack; goes into the running file too. What the caller has set stays."""
+
+def stack_environment(state: StateFolder, *, database: Mapping[str, str], bootstrap_servers: str) -> dict[str, str]:
+    """What a process needs to join the stack; goes into the running file too. What the caller has set stays.
+
+    `database` is DATABASE_URL, or what `database_of_caller` answers.
+    """
     defaults = {
         "DJANGO_SECRET_KEY": state.secret("django"),
         "DJANGO_ALLOWED_HOSTS": "127.0.0.1,localhost",
         "DJANGO_INSECURE_LOCAL_HTTP": "true",
     }
     chosen = {name: os.environ.get(name, "").strip() or value for name, value in defaults.items()}
-    return {**chosen, "DATABASE_URL": database_url, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers}
+    return {**chosen, **database, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers}
 
 
 def children_environment(stack: Mapping[str, str], state: StateFolder) -> dict[str, str]:
@@ -23,12 +30,29 @@ def children_environment(stack: Mapping[str, str], state: StateFolder) -> dict[s
     Where a server is ours, variables that were meant for another one (libpq's PG*, SASL for Kafka) are left out.
     """
     unwanted: tuple[str, ...] = ()
-    if not named_by_caller("DATABASE_URL"):
-        unwanted += ("PG",)
+    if not database_of_caller():
+        unwanted += (_LIBPQ_PREFIX,)
     if not named_by_caller("KAFKA_BOOTSTRAP_SERVERS"):
         unwanted += ("KAFKA_CONFIG_",)
     kept = {name: value for name, value in os.environ.items() if not (unwanted and name.startswith(unwanted))}
     return {**kept, **stack, STATE_DIR_VARIABLE: str(state.root), "PYTHONUNBUFFERED": "1"}
+
+
+def database_of_caller() -> dict[str, str]:
+    """The variables by which the caller's environment names a database; empty when it names none: we start our own."""
+    if not names_database(os.environ):
+        return {}
+    return {name: value for name, value in os.environ.items() if value.strip() and is_for_database(name)}
+
+
+def names_database(environ: Mapping[str, str]) -> bool:
+    """Whether the environment says which database is meant."""
+    return any(environ.get(name, "").strip() for name in DATABASE_VARIABLES)
+
+
+def is_for_database(name: str) -> bool:
+    """Whether a variable of this name is DATABASE_URL or one of libpq's."""
+    return name == "DATABASE_URL" or name.startswith(_LIBPQ_PREFIX)
 
 
 def named_by_caller(name: str) -> str:

@@ -5,7 +5,13 @@ import secrets
 from rich.console import Console
 from rich.markup import escape
 
-from movieapp.devstack.children_environment import children_environment, named_by_caller, stack_environment
+from movieapp.devstack.children_environment import (
+    DATABASE_VARIABLES,
+    children_environment,
+    database_of_caller,
+    named_by_caller,
+    stack_environment,
+)
 from movieapp.devstack.errors import DevstackError, StopRequested
 from movieapp.devstack.following import FollowedLog, LogFollower
 from movieapp.devstack.kafka import KafkaServer
@@ -81,11 +87,11 @@ def _serve(*, state: StateFolder, console: Console, supervisor: Supervisor, stop
 
 def _plan(state: StateFolder) -> Plan:
     ports = choose_ports(state.ports)
-    database_url = named_by_caller("DATABASE_URL")
+    database = database_of_caller()
     bootstrap_servers = named_by_caller("KAFKA_BOOTSTRAP_SERVERS")
     postgres = (
         None
-        if database_url
+        if database
         else PostgresServer(
             folder=state.postgres,
             log=state.logs / "postgres.log",
@@ -105,7 +111,7 @@ def _plan(state: StateFolder) -> Plan:
     )
     stack = stack_environment(
         state,
-        database_url=postgres.url if postgres else database_url,
+        database={"DATABASE_URL": postgres.url} if postgres else database,
         bootstrap_servers=kafka.bootstrap_servers if kafka else bootstrap_servers,
     )
     environment = children_environment(stack, state)
@@ -136,8 +142,14 @@ def _our_servers(plan: Plan) -> list[str]:
 
 def _addresses(plan: Plan) -> dict[str, str]:
     kafka = plan.stack_environment["KAFKA_BOOTSTRAP_SERVERS"]
-    ours = f"127.0.0.1:{plan.postgres.port}" if plan.postgres else "the one in DATABASE_URL"
-    return {"Kafka": kafka, "Postgres": ours, "files": str(plan.state.root)}
+    database = f"127.0.0.1:{plan.postgres.port}" if plan.postgres else f"the one in {_naming(plan)}"
+    return {"Kafka": kafka, "Postgres": database, "files": str(plan.state.root)}
+
+
+def _naming(plan: Plan) -> str:
+    """Which variables name somebody else's database; the URL alone counts where there is one."""
+    named = [name for name in DATABASE_VARIABLES if name in plan.stack_environment]
+    return named[0] if "DATABASE_URL" in named else ", ".join(named)
 
 
 def _already_running(state: StateFolder) -> str:

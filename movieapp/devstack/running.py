@@ -5,11 +5,9 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from movieapp.devstack.children_environment import is_for_database, names_database
 from movieapp.devstack.identity import ProcessIdentity, this_process
 from movieapp.devstack.layout import StateFolder, default_state_folder, write_private
-
-# Any of these says which database is meant: mixing it with ours would reach a third one.
-_OTHER_DATABASE = ("DATABASE_URL", "PGHOST", "PGDATABASE", "PGSERVICE")
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class RunningStack:
 
 
 def announce(state: StateFolder, *, environment: Mapping[str, str], web: str) -> None:
-    """Writes the file, readable by its owner only: it holds a password. The calling process is the supervisor."""
+    """Writes the file, readable by its owner only: it holds passwords. The calling process is the supervisor."""
     me = this_process()
     content = {"pid": me.pid, "started": me.started, "web": web, "environment": dict(environment)}
     write_private(state.running, json.dumps(content, indent=1))
@@ -44,9 +42,10 @@ def join_running_stack(environ: MutableMapping[str, str]) -> None:
     stack = running_stack(default_state_folder())
     if stack is None:
         return
-    names_database = any(environ.get(name) for name in _OTHER_DATABASE)
+    # Mixing another database's variables with the stack's would reach a third one.
+    other_database = names_database(environ)
     for name, value in stack.environment.items():
-        if not (name == "DATABASE_URL" and names_database):
+        if not (other_database and is_for_database(name)):
             environ.setdefault(name, value)
 
 

@@ -17,6 +17,14 @@ from movieapp.devstack.stopping import StopSignals
 from movieapp.devstack.supervisor import Supervisor
 from movieapp.devstack.web import Web
 
+_SAMPLES_WITHIN_S = "60"
+_NOT_ALL_APPLIED = 4  # an exit code of ingest_file
+_SAMPLES_NOT_STORED = (
+    f"Kafka has the sample ratings, but they did not reach this database within {_SAMPLES_WITHIN_S} s. Most likely "
+    "another consumer of the same group reads the topic into another database: stop that one, or set "
+    "RATINGS_CONSUMER_GROUP to a name that nobody else uses."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -146,12 +154,29 @@ class Startup:
         if mark is not None and cluster_id and samples_loaded.are_loaded(mark, cluster_id=cluster_id):
             return
         self._manage("Sample movies", "import_movies", str(samples_loaded.MOVIES))
-        self._manage("Sample ratings, through Kafka", "ingest_file", str(samples_loaded.RATINGS), "--wait")
+        self._manage(
+            "Sample ratings, through Kafka",
+            "ingest_file",
+            str(samples_loaded.RATINGS),
+            "--wait",
+            "--wait-timeout",
+            _SAMPLES_WITHIN_S,
+            reasons={_NOT_ALL_APPLIED: _SAMPLES_NOT_STORED},
+        )
         if mark is not None and cluster_id:
             samples_loaded.remember(mark, cluster_id=cluster_id)
 
-    def _manage(self, title: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        """One management command to its end. Raises ProcessFailed with its output unless it ends with 0."""
+    def _manage(
+        self,
+        title: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        reasons: Mapping[int, str] | None = None,
+    ) -> None:
+        """One management command to its end. Raises ProcessFailed with its output unless it ends with 0.
+
+        `reasons` says for an exit code what is likely wrong and how to mend it.
+        """
         command = self._manage_command(arguments[0], *arguments, environment=environment)
         with self._steps.step(title):
             child = self._supervisor.run(command)
@@ -159,7 +184,8 @@ class Startup:
                 self._stop.check()
                 self._stop.wait(0.05)
             if code != 0:
-                raise ProcessFailed(f"manage.py {arguments[0]} failed ({exit_text(code)}).", log=command.log)
+                what = f"manage.py {arguments[0]} failed ({exit_text(code)})."
+                raise ProcessFailed(" ".join([what, *filter(None, [(reasons or {}).get(code)])]), log=command.log)
 
     def _manage_command(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Command:
         return Command(

@@ -12,7 +12,9 @@ from movieapp.probes.bounded_check import BoundedCheck
 from workers.kafka.health import broker_answers
 
 _TIMEOUT = 1.5  # seconds; for both checks, which run at once
-_KEEP = 2.0  # seconds; as old as an answer may be, however many probes ask
+# Seconds; as old as an answer may be, however many probes ask. Short for the database: requests need it at once.
+_KEEP_DATABASE = 1.0
+_KEEP_BROKER = 2.0
 
 logger = structlog.get_logger(__name__)
 
@@ -20,9 +22,15 @@ logger = structlog.get_logger(__name__)
 class Readiness:
     """The checks behind /readyz. Their threads do not survive a fork, so each process makes its own."""
 
-    def __init__(self, *, database: Callable[[], bool], broker: Callable[[], bool]) -> None:
-        self._database = BoundedCheck(database, keep=_KEEP)
-        self._broker = BoundedCheck(broker, keep=_KEEP)
+    def __init__(
+        self,
+        *,
+        database: Callable[[], bool],
+        broker: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = BoundedCheck(database, keep=_KEEP_DATABASE, clock=clock)
+        self._broker = BoundedCheck(broker, keep=_KEEP_BROKER, clock=clock)
 
     def response(self) -> HttpResponse:
         """200 when the database answers, with "degraded" where no broker does; 503 otherwise."""

@@ -78,10 +78,25 @@ def test_a_body_that_is_not_json(writer, content):
     assert writer.send("PUT", "movies/7/", content).status_code == 400
 
 
+@pytest.mark.parametrize("path", ["movies/7/", "records/movie/7/ratings/1/"])
+@pytest.mark.parametrize("content", [r'{"title": "A", "ratingValue": 5, "\ud800": 1}', r'{"\udfff": {"\ud800": 1}}'])
+def test_a_name_that_is_not_unicode(writer, path, content):
+    response = writer.send("PUT", path, content)
+    assert response.status_code == 400
+    assert "name" in response.json()["detail"]
+
+
 def test_a_body_that_is_too_large(writer, settings):
     body = '{"title": "A", "description": "%s"}' % ("x" * settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     response = writer.send("PUT", "movies/7/", body)
     assert response.status_code == 413
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 413)])
+def test_the_largest_body_is_one_mebibyte(writer, more, status):
+    movie = '{"title": "A"}'
+    assert writer.send("PUT", "movies/7/", movie).status_code == 201
+    assert writer.send("PUT", "movies/7/", movie.ljust(2**20 + more)).status_code == status
 
 
 def test_a_charset_that_unpacks_itself(writer):

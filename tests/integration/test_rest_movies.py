@@ -97,6 +97,9 @@ def test_delete_leaves_the_ratings(writer, movie):
         ({"title": ""}, {"title"}),
         ({"title": "a\x00b"}, {"title"}),
         ({"title": "\ud800"}, {"title"}),
+        ({"title": "A", "year": "\ud800"}, {"year"}),
+        ({"title": "A", "genres": [{"\ud800": 1}]}, {"genres"}),
+        ("\ud800", {""}),
         ({"title": "x" * 501}, {"title"}),
         ({"title": None, "year": 1, "genres": ["", "x" * 101]}, {"title", "year", "genres.0", "genres.1"}),
         ({"title": "A", "genres": "Comedy"}, {"genres"}),
@@ -119,7 +122,7 @@ def test_a_bad_body_is_told_by_field(writer, body, fields):
 @pytest.mark.parametrize(
     ("path", "stored"),
     [
-        ("movies/%20/", " "),
+        ("movies/%20a%20/", " a "),
         ("movies/a%2520b/", "a%20b"),
         ("movies/n%C3%A9w/", "néw"),
         ("movies/%3Cscript%3E/", "<script>"),
@@ -134,12 +137,31 @@ def test_odd_ids_are_ids(writer, path, stored):
     assert writer.get(path).json()["id"] == stored
 
 
-@pytest.mark.parametrize("path", ["movies/a%00b/", "movies/" + "x" * 129 + "/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "movies/a%00b/",
+        "movies/" + "x" * 129 + "/",
+        "movies/%20/",
+        "movies/%2E/",
+        "movies/%2E%2E/",
+        "movies/a%0Ab/",
+        "movies/%E2%80%8B/",
+    ],
+)
 @pytest.mark.parametrize("suffix", ["", "details/"])
 def test_what_cannot_be_an_id(reader, path, suffix):
     response = reader.get(path + suffix)
     assert response.status_code == 400
     assert errors_of(response).keys() == {"id"}
+
+
+@pytest.mark.parametrize("path", ["movies/%20/", "movies/%2E%2E/", "movies/a%0Ab/"])
+def test_what_cannot_be_an_id_is_not_made(writer, path):
+    response = writer.put(path, {"title": "A"})
+    assert response.status_code == 400
+    assert errors_of(response).keys() == {"id"}
+    assert not Movie.objects.exists()
 
 
 def test_an_id_with_a_slash_has_no_address(reader):

@@ -102,6 +102,7 @@ def test_the_average_is_the_exact_mean(writer):
         ({"ratingValue": 4, "value": 5}, "ratingValue"),
         ({"rating": 4}, "rating"),
         ({"ratingValue": 4, "userId": "8"}, "userId"),
+        ({"ratingValue": "\ud800"}, "ratingValue"),
         ([4], ""),
         (4, ""),
     ],
@@ -134,6 +135,24 @@ def test_ids_that_are_none(writer, path, field):
     for response in (writer.put(path, {"ratingValue": 5}), writer.delete(path)):
         assert response.status_code == 400
         assert list(errors_of(response)) == [field]
+    assert not Rating.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("provder=a", "provder"),
+        ("provider=a&Provider=a", "Provider"),
+        ("provider=a&provider=a", "provider"),
+        ("provider=&provider=a", "provider"),
+        ("x" * 50, "x" * 40),
+        ("\ud800=1".encode("utf-8", "surrogatepass").decode("latin-1"), None),
+    ],
+)
+def test_a_query_that_says_something_else_is_refused(writer, query, field):
+    for response in (writer.put(f"{RATING}?{query}", {"ratingValue": 5}), writer.delete(f"{RATING}?{query}")):
+        assert response.status_code == 400
+        assert field is None or list(errors_of(response)) == [field]
     assert not Rating.objects.exists()
 
 

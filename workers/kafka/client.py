@@ -2,18 +2,21 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import KafkaException
 from django.conf import settings
 
 from workers.kafka.errors import InvalidClientConfig
 
+_log = structlog.get_logger(__name__)
 _LIBRDKAFKA_LOGGER = "librdkafka"
 _REPEAT_AFTER = 30.0  # seconds
+_OTHER_NAMES = {"request.required.acks": "acks", "delivery.timeout.ms": "message.timeout.ms"}  # librdkafka's aliases
 _NOT_DOTTED = frozenset({"error_cb", "stats_cb", "oauth_cb", "throttle_cb", "on_delivery", "log_level"})
 
 
@@ -26,6 +29,20 @@ def client_config(**overrides: Any) -> dict[str, Any]:
     for name, value in overrides.items():
         config[name if name in _NOT_DOTTED else name.replace("_", ".")] = value
     return config
+
+
+def with_guarantees(config: Mapping[str, Any], required: Mapping[str, Any]) -> dict[str, Any]:
+    """`config` with `required` in place of what it says. Warns once of all that KAFKA_CONFIG_… asks otherwise."""
+    given = {_OTHER_NAMES.get(name, name): (name, value) for name, value in settings.KAFKA_CLIENT_CONFIG.items()}
+    unheard = [
+        f"{_variable(given[name][0])} is ignored, {name}={_text(value)} is used"
+        for name, value in required.items()
+        if name in given and not _same(given[name][1], value)
+    ]
+    if unheard:
+        _log.warning("our guarantees do not allow these Kafka settings", settings="; ".join(unheard))
+    allowed = {name: value for name, value in config.items() if _OTHER_NAMES.get(name, name) not in required}
+    return {**allowed, **required}
 
 
 @contextmanager
@@ -72,6 +89,22 @@ class _RepeatFilter(logging.Filter):
             self._passed.clear()
         self._passed[complaint] = now
         return True
+
+
+def _variable(name: str) -> str:
+    return f"KAFKA_CONFIG_{name.upper().replace('.', '_')}"
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _same(given: object, used: object) -> bool:
+    """Whether librdkafka understands both alike."""
+    text = _text(given).lower()
+    if isinstance(used, bool):
+        return text in ({"true", "t", "1"} if used else {"false", "f", "0"})
+    return text == _text(used) or (used == "all" and text == "-1")
 
 
 def _librdkafka_logger() -> logging.Logger:

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import KafkaException, Message
 from confluent_kafka import Producer as Client
 
-from workers.kafka.client import LastError, client_config, configuring
+from workers.kafka.client import LastError, client_config, configuring, with_guarantees
 from workers.kafka.deliveries import Batch, Deliveries
 from workers.kafka.errors import RequestRefused
 
@@ -62,7 +62,7 @@ class KafkaProducer:
     """A Producer to a topic of a real cluster."""
 
     def __init__(self, topic: str) -> None:
-        config = {**_DEFAULTS, **client_config(), **_GUARANTEES}
+        config = with_guarantees({**_DEFAULTS, **client_config()}, _GUARANTEES)
         self.deliveries = Deliveries()
         self._topic = topic
         self._last_error = LastError()

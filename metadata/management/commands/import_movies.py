@@ -27,7 +27,7 @@ exit codes:
   3    everything is in but for the rejected rows (--on-error skip)
   130  interrupted by Ctrl-C
 
-What was read before it stopped is committed; running the same command again is harmless.
+What was read before it stopped is committed; running the same command again goes on.
 """
 
 

@@ -1,23 +1,29 @@
 """What our children are told, and what of the caller's environment is kept from them."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from movieapp.devstack.children_environment import children_environment, stack_environment
+from movieapp.devstack.children_environment import children_environment, database_of_caller, stack_environment
 from movieapp.devstack.layout import PROJECT_ROOT, STATE_DIR_VARIABLE, StateFolder
 from tests.fixtures import containers
+
+_READERS = ("settings.py", "environment.py", "postgres_environment.py")
+_STRANGE = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "DJANGO_SECRET_KEY", "DJANGO_ALLOWED_HOSTS")
 
 
 @pytest.fixture(autouse=True)
 def _no_servers_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "DJANGO_SECRET_KEY", "DJANGO_ALLOWED_HOSTS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith("PG") or name in _STRANGE:
+            monkeypatch.delenv(name)
 
 
 def environment(state: StateFolder) -> dict[str, str]:
-    stack = stack_environment(state, database_url="postgresql://x/y", bootstrap_servers="x:1")
+    database = database_of_caller() or {"DATABASE_URL": "postgresql://x/y"}
+    stack = stack_environment(state, database=database, bootstrap_servers="x:1")
     return children_environment(stack, state)
 
 
@@ -40,6 +46,23 @@ def test_they_do_reach_the_servers_that_the_caller_names(monkeypatch: pytest.Mon
     assert environment(StateFolder(root=tmp_path)).keys() >= {"PGSSLMODE", "KAFKA_CONFIG_SECURITY_PROTOCOL"}
 
 
+@pytest.mark.parametrize("name", ["PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE"])
+def test_libpqs_variables_name_the_callers_database(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    theirs = {name: "theirs", "PGUSER": "them", "PGPASSWORD": "secret", "PGSSLMODE": "verify-full"}
+    for variable, value in theirs.items():
+        monkeypatch.setenv(variable, value)
+    assert database_of_caller() == theirs
+    told = environment(StateFolder(root=tmp_path))
+    assert told.items() >= theirs.items()
+    assert "DATABASE_URL" not in told
+
+
+def test_how_to_reach_a_database_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in {"PGPORT": "6432", "PGUSER": "them", "PGHOST": " ", "DATABASE_URL": ""}.items():
+        monkeypatch.setenv(variable, value)
+    assert database_of_caller() == {}
+
+
 def test_what_the_caller_sets_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DJANGO_SECRET_KEY", "theirs")
     told = environment(StateFolder(root=tmp_path))
@@ -48,9 +71,9 @@ def test_what_the_caller_sets_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_every_variable_of_the_settings_is_in_the_example() -> None:
-    sources = "".join((PROJECT_ROOT / "movieapp" / name).read_text() for name in ("settings.py", "environment.py"))
-    read = set(re.findall(r'env(?:, |\.\w+\()"([A-Z][A-Z_]+)"', sources))
-    assert {"DJANGO_SECRET_KEY", "DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"} <= read
+    sources = "".join((PROJECT_ROOT / "movieapp" / name).read_text() for name in _READERS)
+    read = set(re.findall(r'env(?:,\s+|\.\w+\()"([A-Z][A-Z_]+)"', sources))
+    assert {"DJANGO_SECRET_KEY", "DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "RATINGS_TOPIC", "PGSERVICE"} <= read
     listed = set(re.findall(r"[A-Z][A-Z_]+", (PROJECT_ROOT / ".env.example").read_text()))
     assert read <= listed
 

@@ -32,12 +32,24 @@ def test_what_the_environment_says_wins(state: StateFolder) -> None:
     assert environ == {**ADDRESSES, "DATABASE_URL": "postgresql://theirs"}
 
 
-@pytest.mark.parametrize("name", ["PGHOST", "PGDATABASE", "PGSERVICE"])
+@pytest.mark.parametrize("name", ["PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE"])
 def test_libpqs_variables_name_a_database_too(state: StateFolder, name: str) -> None:
     environ = {name: "theirs"}
     join_running_stack(environ)
     assert "DATABASE_URL" not in environ
     assert environ["KAFKA_BOOTSTRAP_SERVERS"] == "ours:1"
+
+
+def test_a_stack_on_somebodys_database_is_joined_by_libpqs_variables(state: StateFolder) -> None:
+    theirs = {"PGHOST": "theirs", "PGUSER": "them", "PGPASSWORD": "secret"}
+    announce(state, environment={**theirs, "KAFKA_BOOTSTRAP_SERVERS": "ours:1"}, web="http://127.0.0.1:1")
+    empty: dict[str, str] = {}
+    join_running_stack(empty)
+    assert empty == {**theirs, "KAFKA_BOOTSTRAP_SERVERS": "ours:1"}
+    other = {"DATABASE_URL": "postgresql://other"}
+    join_running_stack(other)
+    assert other == {"DATABASE_URL": "postgresql://other", "KAFKA_BOOTSTRAP_SERVERS": "ours:1"}
+    assert stat.S_IMODE(state.running.stat().st_mode) == 0o600
 
 
 def test_nothing_is_joined_once_the_stack_has_withdrawn(state: StateFolder) -> None:

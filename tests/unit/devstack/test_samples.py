@@ -12,6 +12,19 @@ def test_every_rated_record_is_a_sample_movie() -> None:
     assert {event["recordType"] for event in events} == {"movie"}
 
 
+def test_the_movies_are_those_that_bear_these_ids_in_movielens() -> None:
+    # Else an import of MovieLens, which knows no directors, would leave a movie with another one's director.
+    titles = {movie["id"]: (movie["title"], movie["year"]) for movie in json.loads(MOVIES.read_text())}
+    assert titles == {
+        "1": ("Toy Story", 1995),
+        "2": ("Jumanji", 1995),
+        "3": ("Grumpier Old Men", 1995),
+        "4": ("Waiting to Exhale", 1995),
+        "5": ("Father of the Bride Part II", 1995),
+        "6": ("Heat", 1995),
+    }
+
+
 def test_the_first_movies_ratings_are_5_4_and_3() -> None:
     # 103's second rating replaces the first, 104 takes the rating back: (5 + 4 + 3) / 3 = 4.
     standing: dict[str, float] = {}

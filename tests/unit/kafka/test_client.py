@@ -1,13 +1,17 @@
 """Settings on their way to librdkafka, and its complaints on their way to our log."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, Producer
+from structlog.testing import capture_logs
 
-from workers.kafka.client import LastError, client_config, configuring
+from workers.kafka.client import LastError, client_config, configuring, with_guarantees
+from workers.kafka.consumer import KafkaGroupConsumer
 from workers.kafka.errors import InvalidClientConfig
+from workers.kafka.producer import KafkaProducer
 
 
 def test_overrides_use_underscores_for_dots(settings: Any) -> None:
@@ -28,6 +32,53 @@ def test_a_setting_that_librdkafka_refuses_is_named(settings: Any, name: str, va
     settings.KAFKA_CLIENT_CONFIG = {"bootstrap.servers": "127.0.0.1:1", name: value}
     with pytest.raises(InvalidClientConfig, match=f"{name}.*KAFKA_CONFIG_"), configuring():
         Producer(client_config())
+
+
+def test_settings_that_break_a_guarantee_are_replaced_and_named(settings: Any) -> None:
+    settings.KAFKA_CLIENT_CONFIG = {"request.required.acks": "0", "enable.idempotence": "false", "linger.ms": "9"}
+    with capture_logs() as logs:
+        config = with_guarantees(client_config(), {"acks": "all", "enable.idempotence": True, "partitioner": "murmur2"})
+    assert {**config, "logger": None} == {
+        "linger.ms": "9",
+        "logger": None,
+        "acks": "all",
+        "enable.idempotence": True,
+        "partitioner": "murmur2",
+    }
+    [warning] = logs
+    assert warning["log_level"] == "warning"
+    assert warning["settings"] == (
+        "KAFKA_CONFIG_REQUEST_REQUIRED_ACKS is ignored, acks=all is used; "
+        "KAFKA_CONFIG_ENABLE_IDEMPOTENCE is ignored, enable.idempotence=true is used"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "used"),
+    [("acks", "-1", "all"), ("acks", "ALL", "all"), ("a", "True", True), ("a", "f", False), ("a", "10", 10)],
+)
+def test_a_setting_that_says_the_same_is_no_matter(settings: Any, name: str, given: str, used: object) -> None:
+    settings.KAFKA_CLIENT_CONFIG = {name: given}
+    with capture_logs() as logs:
+        assert with_guarantees(client_config(), {name: used})[name] == used
+    assert logs == []
+
+
+@pytest.mark.parametrize(
+    ("make", "setting", "used"),
+    [
+        (lambda: KafkaProducer("t"), "partitioner", "partitioner=murmur2_random"),
+        (lambda: KafkaGroupConsumer(group="g", topic="t").close(), "enable.auto.commit", "enable.auto.commit=false"),
+        (lambda: KafkaGroupConsumer(group="g", topic="t").close(), "auto.offset.reset", "auto.offset.reset=error"),
+    ],
+)
+def test_producer_and_consumer_say_what_they_ignore(
+    settings: Any, make: Callable[[], object], setting: str, used: str
+) -> None:
+    settings.KAFKA_CLIENT_CONFIG = {"bootstrap.servers": "127.0.0.1:1", setting: "random"}
+    with capture_logs() as logs:
+        make()
+    assert [log["settings"].endswith(f"is ignored, {used} is used") for log in logs] == [True]
 
 
 def test_the_last_error_is_the_telling_one() -> None:

@@ -33,6 +33,16 @@ def test_readiness_hangs_on_the_database_alone(database, broker, status, word):
     }
 
 
+def test_an_outage_of_the_database_shows_within_a_second():
+    now = [0.0]
+    answers = [True]
+    readiness = Readiness(database=lambda: answers[0], broker=lambda: True, clock=lambda: now[0])
+    assert readiness.response().status_code == 200
+    answers[0] = False
+    now[0] = 1.0
+    assert readiness.response().status_code == 503
+
+
 @pytest.mark.parametrize("host", ["testserver", "10.1.2.3", "evil.example", "bad host!"])
 def test_liveness_needs_nothing_and_takes_any_host(host):
     response = ProbeMiddleware(passed_on)(RequestFactory().get("/healthz", HTTP_HOST=host))

@@ -9,6 +9,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections
 
 from movieapp.progress import Meter
 from workers.ingestion.selectors import dead_letter_offsets, group_positions
+from workers.ingestion.sending.command_line import manage_command
 from workers.kafka.deliveries import Deliveries
 from workers.kafka.topics import Topic
 
@@ -81,7 +82,7 @@ class GroupWatch:
             self._hinted_at = now
             self.meter.say(
                 f"Nothing applied for {quiet:.0f} s. Is a consumer of group {self.group} running? Start one in another "
-                f"terminal: manage.py consume_ratings --group {self.group}"
+                f"terminal: {manage_command(['consume_ratings', '--group', self.group])}"
             )
 
     def _counted(self, deliveries: Deliveries, passed: int, positions: dict[int, int] | None = None) -> Arrival:

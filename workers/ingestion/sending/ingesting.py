@@ -11,7 +11,7 @@ from movieapp.progress import Meter, shown_progress
 from workers.ingestion.errors import IngestionError
 from workers.ingestion.sending.arrival import GroupWatch
 from workers.ingestion.sending.files.reading import EventFile, event_file
-from workers.ingestion.sending.publishing import DiscardingProducer, NoAnswer, Publisher
+from workers.ingestion.sending.publishing import DiscardingProducer, NoAnswer, Place, Publisher
 from workers.ingestion.sending.request import ExitCode, IngestRequest
 from workers.ingestion.sending.summary import Ending, arrival_lines, summary_lines
 from workers.ingestion.sending.unsent import unsent_in_words
@@ -113,6 +113,7 @@ class _Ingestion:
         request = self._request
         for number, path in enumerate(request.paths):
             start_at = request.start_at if number == 0 else 1
+            publisher.tally.next_place = Place(number, start_at)  # a file may fail before its first event
             publisher.on_tick = self._check
             with event_file(
                 path,

@@ -1,9 +1,9 @@
 """What `manage.py ingest_file` is asked for, how it ends, and the command line that goes on from a place."""
 
 import enum
-import shlex
 from dataclasses import dataclass, field
 
+from workers.ingestion.sending.command_line import manage_command
 from workers.ingestion.sending.files.detection import Format
 from workers.ingestion.sending.files.events import Defaults
 from workers.ingestion.sending.publishing import Place
@@ -37,8 +37,8 @@ class IngestRequest:
     wait_timeout: float | None = None
 
     def resume_command(self, place: Place) -> str:
-        """The command line that does the rest of this request from `place` on."""
-        words = ["manage.py", "ingest_file", "--topic", self.topic]
+        """The command line that does the rest of this request from `place` on, to be pasted into a shell."""
+        words = ["ingest_file", "--topic", self.topic]
         if place.position > 1:
             words += ["--start-at", str(place.position)]
         if self.file_format is not Format.AUTO:
@@ -53,7 +53,7 @@ class IngestRequest:
             words += ["--timeout", f"{self.timeout:g}"]
         if self.dry_run:
             words.append("--dry-run")
-        return shlex.join([*words, *self._waiting(), "--", *self.paths[place.file :]])
+        return manage_command([*words, *self._waiting(), "--", *self.paths[place.file :]])
 
     def _waiting(self) -> list[str]:
         if not self.wait:

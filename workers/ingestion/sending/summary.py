@@ -3,11 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from movieapp.inputs.errors import InputError
 from workers.ingestion.sending.arrival import Arrival
-from workers.ingestion.sending.publishing import InvalidEvent, Publisher
+from workers.ingestion.sending.command_line import manage_command
+from workers.ingestion.sending.publishing import InvalidEvent, Place, Publisher
 from workers.ingestion.sending.request import IngestRequest
 
-_REPLAY = "Sending events again is harmless: a rating is one per record, provider and user."
+_REPLAY = (
+    "Sending an event again sets the same rating again; only a change that others made to that rating in between "
+    "is overwritten."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ def arrival_lines(arrival: Arrival, *, group: str) -> Iterator[str]:
         yield _counted("outstanding", arrival.outstanding)
         yield (
             f"Group {group} has not come to the end in the time it had. All events are in Kafka: "
-            f"manage.py consume_ratings --group {group} brings them into the database."
+            f"{manage_command(['consume_ratings', '--group', group])} brings them into the database."
         )
     elif arrival.dead_lettered:
         yield "The dead letters and their reasons are on the admin's page for them."
@@ -74,12 +79,42 @@ def _sent_lines(publisher: Publisher) -> Iterator[str]:
 def _failure_lines(ending: Ending) -> Iterator[str]:
     if ending.failure is None:
         return
-    request, publisher = ending.request, ending.publisher
+    request, publisher, place = ending.request, ending.publisher, ending.publisher.resume_place()
     yield f"Stopped early: {ending.failure}"
-    place = publisher.resume_place()
-    where = request.paths[place.file]
-    yield f"All before position {place.position:,} of {where} is {'valid' if request.dry_run else 'in Kafka'}."
-    hint = " once the event is mended (or with --on-error skip)" if isinstance(ending.failure, InvalidEvent) else ""
-    yield f"To go on from there{hint}: {request.resume_command(place)}"
+    unreadable = isinstance(ending.failure, InputError)
+    if unreadable:
+        yield _unreadable_words(request, publisher.tally.next_place)
+    deliveries = publisher.deliveries
+    untouched = place == Place(0, request.start_at) and not deliveries.acknowledged + deliveries.failed
+    yield "Nothing was sent." if untouched else _settled_words(request, place)
+    if untouched and unreadable:
+        return  # the way on is the same command again, once the file is another one
+    yield f"To go on{_condition(ending.failure)}: {request.resume_command(place)}"
     if not request.dry_run:
         yield _REPLAY
+
+
+def _unreadable_words(request: IngestRequest, place: Place) -> str:
+    path = request.paths[place.file]
+    if place.position == (1 if place.file else request.start_at):
+        return f"No event of {path} could be read."
+    return f"{path} cannot be read after position {place.position - 1:,}."
+
+
+def _settled_words(request: IngestRequest, place: Place) -> str:
+    path, state = request.paths[place.file], "valid" if request.dry_run else "in Kafka"
+    if place.position > 1:
+        return f"All before position {place.position:,} of {path} is {state}."
+    if place.file:
+        return f"All before {path} is {state}."
+    return f"The first events of {path} are not all known to be {state}."
+
+
+def _condition(failure: Exception) -> str:
+    match failure:
+        case InvalidEvent():
+            return " once the event is mended (or with --on-error skip)"
+        case InputError():
+            return " once the file can be read"
+        case _:
+            return " from there"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from movieapp.inputs.errors import InputError
 from movieapp.inputs.source import STANDARD_INPUT
+from workers.ingestion.sending.files.events import Rejection
 from workers.ingestion.sending.files.reading import event_file
 from workers.ingestion.sending.request import IngestRequest
 
@@ -14,7 +15,7 @@ class _TimeIsOver(Exception):
 
 
 def unsent_in_words(request: IngestRequest, *, seconds: float, check: Callable[[], None]) -> str:
-    """How many events of the request's files were not sent, counted for at most `seconds`.
+    """How many valid events of the request's files were not sent, counted for at most `seconds`.
 
     Standard input is not touched. `check` is called while reading; what it raises ends the count.
     """
@@ -27,17 +28,24 @@ def unsent_in_words(request: IngestRequest, *, seconds: float, check: Callable[[
         if time.monotonic() > deadline:
             raise _TimeIsOver
 
-    count = 0
+    valid = invalid = 0
     try:
-        for path in request.paths:
-            start_at = request.start_at if path == request.paths[0] else 1
+        for number, path in enumerate(request.paths):
+            start_at = request.start_at if number == 0 else 1
             with event_file(
                 path, file_format=request.file_format, defaults=request.defaults, start_at=start_at, on_wait=watch
             ) as file:
-                for _ in file.events:
-                    count += 1
+                for _, event in file.events:
+                    if isinstance(event, Rejection):
+                        invalid += 1
+                    else:
+                        valid += 1
     except _TimeIsOver:
-        return f"Not sent: all events, which are more than {count:,}."
+        return f"Not sent: all events. There was time to count {valid:,} valid ones; there are more to read."
     except InputError as broken:
-        return f"Not sent: {count:,} events and what follows where a file cannot be read ({broken})."
-    return f"Not sent: {count:,} events, which is all of them."
+        return f"Not sent: {valid:,} valid events and what follows where a file cannot be read ({broken})."
+    if invalid:
+        return (
+            f"Not sent: {valid:,} valid events. {invalid:,} more are not valid: --dry-run --on-error skip names them."
+        )
+    return f"Not sent: {valid:,} events, which is all of them."

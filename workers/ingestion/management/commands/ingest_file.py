@@ -14,7 +14,7 @@ from workers.ingestion.sending.files.events import Defaults
 from workers.ingestion.sending.files.scale import Scale, scale_from_text
 from workers.ingestion.sending.ingesting import ingest_files
 from workers.ingestion.sending.request import DEFAULT_TIMEOUT, IngestRequest
-from workers.kafka.arguments import seconds, topic_name, whole_number
+from workers.kafka.arguments import group_name, seconds, topic_name, whole_number
 
 _EXIT_CODES = """
 exit codes:
@@ -25,7 +25,8 @@ exit codes:
   4    all is in Kafka, but with --wait: some were dead-lettered, or --wait-timeout was over
   130  Ctrl-C; 143 SIGTERM
 
-Sending a file again is harmless: a rating is one per record, provider and user.
+Sending a file again sets the same ratings again; only changes that others made to
+them in between are overwritten.
 """
 
 
@@ -129,6 +130,7 @@ def _add_sending_options(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--group",
+        type=group_name,
         default=settings.RATINGS_CONSUMER_GROUP,
         help=f"the group that --wait waits for (default {settings.RATINGS_CONSUMER_GROUP})",
     )

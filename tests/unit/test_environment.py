@@ -1,0 +1,66 @@
+"""What cannot be used is refused at once, and the message names the variable and what it wants."""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from environ import Env
+
+from movieapp.environment import group_name, required, topic_name, whole_number
+
+NAME = "SOME_VARIABLE"
+
+
+@pytest.fixture
+def env() -> Env:
+    return Env()
+
+
+@pytest.mark.parametrize("text", ["ratings", "a", "x" * 249, "A-b_c.9"])
+def test_a_topics_name_is_kafkas(env: Env, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(NAME, text)
+    assert topic_name(env, NAME, default="other") == text
+
+
+@pytest.mark.parametrize("text", ["", ".", "..", "a b", "a/b", "é", "ratings\n", "x" * 250])
+def test_another_name_is_no_topics(env: Env, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(NAME, text)
+    with pytest.raises(ImproperlyConfigured, match=r"^SOME_VARIABLE is .*Kafka topic"):
+        topic_name(env, NAME, default="other")
+
+
+@pytest.mark.parametrize("text", ["rating", "x" * 255, "a group, with é"])
+def test_a_groups_name_may_hold_anything_that_prints(env: Env, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(NAME, text)
+    assert group_name(env, NAME, default="other") == text
+
+
+@pytest.mark.parametrize("text", ["", " ", "a\tb", "a\x7f", "x" * 256])
+def test_another_name_is_no_groups(env: Env, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(NAME, text)
+    with pytest.raises(ImproperlyConfigured, match=r"^SOME_VARIABLE is .*consumer group"):
+        group_name(env, NAME, default="other")
+
+
+@pytest.mark.parametrize(("text", "number"), [("-1", -1), ("5", 5), ("9", 9)])
+def test_a_number_in_its_range_or_the_special_one(
+    env: Env, monkeypatch: pytest.MonkeyPatch, text: str, number: int
+) -> None:
+    monkeypatch.setenv(NAME, text)
+    assert whole_number(env, NAME, default=7, lowest=5, highest=9, special=-1) == number
+
+
+@pytest.mark.parametrize("text", ["", "4", "10", "-2", "0", "5.5", "five", "9" * 5000])
+def test_another_number_is_refused(env: Env, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv(NAME, text)
+    with pytest.raises(ImproperlyConfigured, match=r"^SOME_VARIABLE is .* a whole number from 5 to 9, or -1\.$"):
+        whole_number(env, NAME, default=7, lowest=5, highest=9, special=-1)
+
+
+def test_defaults_hold_where_nothing_is_set(env: Env) -> None:
+    assert topic_name(env, NAME, default="ratings") == "ratings"
+    assert group_name(env, NAME, default="rating") == "rating"
+    assert whole_number(env, NAME, default=7, lowest=5, highest=9) == 7
+
+
+def test_a_missing_variable_is_named_and_make_run_with_it(env: Env) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"SOME_VARIABLE: a secret\. .*`make run`.*manage\.py finds it"):
+        required(env, NAME, "a secret")

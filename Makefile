@@ -30,7 +30,7 @@ run: $(VENV)/.devstack ## start Postgres, Kafka, web and consumer here; Ctrl-C s
 	@$(BIN)/python -m movieapp.devstack
 
 test: $(VENV)/.dev ## the whole suite on a real Postgres and a real Kafka (TESTS=… for a part)
-	@$(BIN)/pytest -n $(WORKERS) $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
 check: lint test ## everything that a change must pass
 
@@ -60,7 +60,7 @@ bench: $(VENV)/.dev ## measure
 	@$(BIN)/python -m tests.bench
 
 soak: $(VENV)/.dev ## the tests that take long: many repetitions, long runs, millions of rows
-	@$(BIN)/pytest -m soak tests
+	@$(BIN)/python -m pytest -m soak tests
 
 lock: $(VENV)/.dev ## resolve the dependencies anew: the three requirements and Kafka's jars
 	$(LOCK) -o requirements/base.lock

@@ -120,7 +120,7 @@ class KafkaServer:
         fresh = self.folder / "data.formatting"
         for leftover in (fresh, self.data):
             shutil.rmtree(leftover, ignore_errors=True)
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = _new_cluster_id()
         log = self.log.with_name("kafka-format.log")
         log.parent.mkdir(parents=True, exist_ok=True)
         properties = self._write_properties(fresh)
@@ -194,6 +194,13 @@ def _environment() -> dict[str, str]:
         "LOG4J_CONFIGURATION_FILE",
     )
     return {name: value for name, value in os.environ.items() if name not in strange}
+
+
+def _new_cluster_id() -> str:
+    """A random id in Kafka's form. One that begins with "-" Kafka's own tools would take for an option."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made
 
 
 def _text(log: Path) -> str:

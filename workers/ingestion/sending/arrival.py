@@ -18,6 +18,12 @@ _LOOK_EVERY = 0.25
 _HINT_EVERY = 5.0
 
 
+def _positions(**identity: str) -> dict[int, int]:
+    """The group's positions over a connection that works: a broken one is made anew."""
+    close_old_connections()
+    return group_positions(**identity)
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """Of the acknowledged messages: in the database, dead-lettered, and not yet passed when the time was over."""
@@ -42,7 +48,7 @@ class GroupWatch:
     timeout: float | None = None
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    positions: Callable[..., dict[int, int]] = group_positions
+    positions: Callable[..., dict[int, int]] = _positions
     dead_letters: Callable[..., list[int]] = dead_letter_offsets
     _advanced_at: float = field(init=False, default=0.0)
     _hinted_at: float = field(init=False, default=0.0)
@@ -68,7 +74,6 @@ class GroupWatch:
 
     def _read_positions(self) -> dict[int, int] | None:
         """Where the group stands; None while the database does not answer, which is waited out like anything else."""
-        close_old_connections()
         try:
             return self.positions(group=self.group, cluster_id=self.topic.cluster_id, topic_id=self.topic.topic_id)
         except (OperationalError, InterfaceError) as error:

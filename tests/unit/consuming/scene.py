@@ -4,7 +4,8 @@ import json
 from collections import deque
 from concurrent.futures import Executor, Future
 
-from workers.ingestion.consuming.consumer import BatchLimits, RatingConsumer
+from workers.ingestion.consuming.batch import BatchLimits
+from workers.ingestion.consuming.consumer import RatingConsumer
 from workers.ingestion.consuming.memory import InMemoryStore, MemoryTables
 from workers.ingestion.errors import StoreUnavailable
 from workers.kafka.memory import MemoryGroupConsumer, MemoryTopic

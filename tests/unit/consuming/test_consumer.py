@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.consuming.scene import START, delete, put
-from workers.ingestion.consuming.consumer import BatchLimits
+from workers.ingestion.consuming.batch import BatchLimits
 from workers.ingestion.consuming.memory import InMemoryStore
 from workers.kafka.errors import OffsetNotAvailable
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.consuming.scene import take_from
-from workers.ingestion.consuming.consumer import BatchLimits
+from workers.ingestion.consuming.batch import BatchLimits
 from workers.ingestion.errors import StoreNotReady
 
 

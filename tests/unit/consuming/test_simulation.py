@@ -8,7 +8,7 @@ from ratings.errors import InvalidRating
 from ratings.events import decode_event
 from ratings.memory import MemoryRatings
 from tests.unit.consuming.scene import START, Scene, delete, put
-from workers.ingestion.consuming.consumer import BatchLimits
+from workers.ingestion.consuming.batch import BatchLimits
 
 PARTITIONS = 3
 MEMBERS = 3

@@ -12,6 +12,15 @@ _NO_TIME = 0
 _NO_HEADERS = "its headers are not kept, as the name of one is not UTF-8"
 
 
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """When a batch is written: at this many messages or bytes, or when its first message is this many seconds old."""
+
+    messages: int = 20_000
+    bytes: int = 16_777_216
+    seconds: float = 0.2
+
+
 @dataclass(slots=True)
 class Claim:
     """One partition as this consumer owns it: its epoch, and how far its messages have been put into batches.

@@ -7,12 +7,11 @@ group protocol only proposes.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 
 import structlog
 
 from workers.ingestion.consuming.backoff import Backoff, RateLimit
-from workers.ingestion.consuming.batch import Batch, Claim
+from workers.ingestion.consuming.batch import Batch, BatchLimits, Claim
 from workers.ingestion.consuming.clock import Clock, SystemClock
 from workers.ingestion.consuming.store import IngestionStore
 from workers.ingestion.consuming.writing import BatchWriter, Tally
@@ -26,15 +25,6 @@ _FETCH_MOST = 1_000
 _FETCH_TIMEOUT = 0.05
 _WRITE_WAIT = 0.5
 _RETAKES_PER_MINUTE = 5
-
-
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """When a batch is written: at this many messages or bytes, or when its first message is this many seconds old."""
-
-    messages: int = 20_000
-    bytes: int = 16_777_216
-    seconds: float = 0.2
 
 
 class RatingConsumer:

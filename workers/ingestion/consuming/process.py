@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import structlog
 
 from movieapp.progress import Meter, shown_progress
-from workers.ingestion.consuming.consumer import BatchLimits, RatingConsumer
+from workers.ingestion.consuming.batch import BatchLimits
+from workers.ingestion.consuming.consumer import RatingConsumer
 from workers.ingestion.consuming.postgres import PostgresStore
 from workers.kafka.consumer import KafkaGroupConsumer
 from workers.kafka.group import GroupConsumer

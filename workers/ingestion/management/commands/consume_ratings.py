@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from workers.ingestion.consuming.consumer import BatchLimits
+from workers.ingestion.consuming.batch import BatchLimits
 from workers.ingestion.consuming.process import ConsumeOptions, consume_ratings
 from workers.ingestion.errors import IngestionError
 from workers.kafka.arguments import group_name, topic_name, whole_number

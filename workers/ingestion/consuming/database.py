@@ -6,8 +6,8 @@ import psycopg
 from django.db import connection
 
 _SESSION = {
-    # One statement shape, tens of thousands of rows: with these on, a single bad plan took seconds (DESIGN: 8 s per 20k
-    # events measured); with them off the planner can only walk the indexes, which is what the statements are made for.
+    # One statement shape, tens of thousands of rows: with these on, a single bad plan took seconds (8 s for 20,000
+    # events, measured); with them off the planner can only walk the indexes, which is what the statements are made for.
     "jit": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",

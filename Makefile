@@ -9,8 +9,9 @@ TESTS ?= tests
 PROTOS := $(sort $(shell find protos -name '*.proto' 2>/dev/null))
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
 PROTOC := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I .
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	--no-emit-index-url --no-emit-find-links pyproject.toml
+LOCK_ANY := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links
+LOCK := $(LOCK_ANY) pyproject.toml
 
 # The checks must not depend on a running stack or on the settings of whoever runs them; nothing connects to these.
 CHECK_ENVIRONMENT := MOVIEAPP_STATE_DIR=$(VENV)/none DJANGO_SETTINGS_MODULE=movieapp.settings \
@@ -21,10 +22,10 @@ CHECK_ENVIRONMENT := MOVIEAPP_STATE_DIR=$(VENV)/none DJANGO_SETTINGS_MODULE=movi
 # Flags of make itself (-j, -n …) mean nothing to what the recipes start.
 unexport MAKEFLAGS
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint fmt protos protos-check bench soak lock
+.PHONY: help run test check lint fmt protos protos-check mutations bench soak lock
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: $(VENV)/.devstack ## start Postgres, Kafka, web and consumer here; Ctrl-C stops them
 	@$(BIN)/python -m movieapp.devstack
@@ -56,16 +57,20 @@ protos-check: $(VENV)/.dev
 	    cmp -s $$fresh/$$file $$file || { echo "$$file is not what its .proto says: run 'make protos'" >&2; exit 1; }; \
 	  done,:)
 
-bench: $(VENV)/.dev ## measure
-	@$(BIN)/python -m tests.bench
+mutations: $(VENV)/.dev ## plant faults in copies of the source: the tests must find each (MUTATIONS=… for some, by name)
+	@$(BIN)/python -m tests.mutations --jobs $(WORKERS) $(if $(MUTATIONS),--only $(MUTATIONS))
+
+bench: $(VENV)/.dev ## measure ingestion beside its limits and beside Pathway (BENCH=… for options; an hour)
+	@$(BIN)/python -m tests.bench.ingest $(BENCH)
 
 soak: $(VENV)/.dev ## the tests that take long: many repetitions, long runs, millions of rows
 	@$(BIN)/python -m pytest -m soak tests
 
-lock: $(VENV)/.dev ## resolve the dependencies anew: the three requirements and Kafka's jars
+lock: $(VENV)/.dev ## resolve the dependencies anew: the four requirements and Kafka's jars
 	$(LOCK) -o requirements/base.lock
 	$(LOCK) --extra devstack -o requirements/devstack.lock
 	$(LOCK) --extra devstack --extra dev -o requirements/dev.lock
+	$(LOCK_ANY) requirements/bench.in -o requirements/bench.lock
 	$(BIN)/python -m movieapp.devstack.kafka_jars
 
 $(VENV)/.python:

@@ -59,8 +59,10 @@ def one_of(env: Env, name: str, choices: Sequence[str], *, default: str) -> str:
 
 
 def topic_name(env: Env, name: str, *, default: str) -> str:
-    """A name that Kafka takes for a topic."""
+    """A name that Kafka takes for a topic; with an empty default nothing is one, too: there is no such topic."""
     value: str = env.str(name, default=default)
+    if not (value or default):
+        return ""
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", value) or value in {".", ".."}:
         raise ImproperlyConfigured(
             f"{name} is {value!r}: it wants the name of a Kafka topic, 1 to 249 letters, digits, '.', '_' and '-'."

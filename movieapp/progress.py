@@ -1,6 +1,9 @@
 """Shows how far a long command is: a bar on a terminal, a plain line every few seconds anywhere else."""
 
+import logging
+import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, TextIO
@@ -10,13 +13,19 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 _LINE_EVERY = 5.0
 _LOOK_EVERY = 0.1
+_RATE_OVER = 5.0
 
 
 class Meter(Protocol):
     """What a command tells while it works. Cheap enough for every few thousand events."""
 
-    def update(self, *, count: int, share: float | None = None, title: str | None = None) -> None:
-        """`count` things are done in all; `share` is how much of the whole that is, from 0 to 1, where known."""
+    def update(
+        self, *, count: int, share: float | None = None, title: str | None = None, lag: int | None = None
+    ) -> None:
+        """`count` things are done in all; `share` is how much of the whole that is, from 0 to 1, where known.
+
+        `lag` is how many are still to be done, for those who count them.
+        """
 
     def say(self, text: str) -> None:
         """A line of its own."""
@@ -28,8 +37,8 @@ def shown_progress(
 ) -> Iterator[Meter]:
     """A Meter on `stream`, which commands give their standard error: their standard output is for results.
 
-    `unit` is the plural of what is counted; `quiet` shows nothing. The rate is that of the last few seconds on lines,
-    of the whole on a bar.
+    `unit` is the plural of what is counted; `quiet` shows nothing. The rate is that of the last few seconds. What is
+    logged to the same terminal meanwhile appears above the bar.
     """
     if quiet:
         yield _Silent()
@@ -47,12 +56,31 @@ def shown_progress(
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, refresh_per_second=5) as progress:
+    with Progress(*columns, console=console, transient=True, refresh_per_second=5) as progress, _logs_above(stream):
         yield _Bar(progress, title=title, unit=unit, clock=clock)
 
 
+@contextmanager
+def _logs_above(stream: TextIO) -> Iterator[None]:
+    """While a bar lives, sys.stderr writes above it; log handlers still have the stream from before."""
+    moved = [
+        handler
+        for handler in logging.getLogger().handlers
+        if isinstance(handler, logging.StreamHandler) and handler.stream is stream
+    ]
+    for handler in moved:
+        handler.setStream(sys.stderr)
+    try:
+        yield
+    finally:
+        for handler in moved:
+            handler.setStream(stream)
+
+
 class _Silent:
-    def update(self, *, count: int, share: float | None = None, title: str | None = None) -> None:
+    def update(
+        self, *, count: int, share: float | None = None, title: str | None = None, lag: int | None = None
+    ) -> None:
         """Not shown."""
 
     def say(self, text: str) -> None:
@@ -64,17 +92,18 @@ class _Bar:
         self._progress = progress
         self._unit = unit
         self._clock = clock
-        self._start = clock()
-        self._next_look = self._start
+        self._next_look = clock()
+        self._past = deque([(self._next_look, 0)])
         self._task = progress.add_task(title, total=None, counted="")
 
-    def update(self, *, count: int, share: float | None = None, title: str | None = None) -> None:
+    def update(
+        self, *, count: int, share: float | None = None, title: str | None = None, lag: int | None = None
+    ) -> None:
         now = self._clock()
         if now < self._next_look and title is None:
             return
         self._next_look = now + _LOOK_EVERY
-        rate = count / max(now - self._start, 0.001)
-        counted = f"{count:,} {self._unit}, {rate:,.0f}/s"
+        counted = f"{count:,} {self._unit}, {self._rate(now, count):,.0f}/s{_spoken_lag(lag)}"
         if share is not None:
             self._progress.update(self._task, total=1.0, completed=share)
         if title is not None:
@@ -83,6 +112,13 @@ class _Bar:
 
     def say(self, text: str) -> None:
         self._progress.console.print(text, markup=False, highlight=False)
+
+    def _rate(self, now: float, count: int) -> float:
+        self._past.append((now, count))
+        while len(self._past) > 2 and self._past[1][0] <= now - _RATE_OVER:
+            self._past.popleft()
+        since, before = self._past[0]
+        return (count - before) / max(now - since, 0.001)
 
 
 class _Lines:
@@ -94,7 +130,9 @@ class _Lines:
         self._start = self._last_time = clock()
         self._last_count = 0
 
-    def update(self, *, count: int, share: float | None = None, title: str | None = None) -> None:
+    def update(
+        self, *, count: int, share: float | None = None, title: str | None = None, lag: int | None = None
+    ) -> None:
         self._title = title or self._title
         now = self._clock()
         passed = now - self._last_time
@@ -103,11 +141,15 @@ class _Lines:
         rate = (count - self._last_count) / passed
         self._last_time, self._last_count = now, count
         left = "" if not share else f", {share:.0%}, {_spoken((now - self._start) * (1 / share - 1))} left"
-        self.say(f"{self._title}: {count:,} {self._unit}, {rate:,.0f}/s{left}")
+        self.say(f"{self._title}: {count:,} {self._unit}, {rate:,.0f}/s{_spoken_lag(lag)}{left}")
 
     def say(self, text: str) -> None:
         self._stream.write(f"{text}\n")
         self._stream.flush()
+
+
+def _spoken_lag(lag: int | None) -> str:
+    return "" if lag is None else f", lag {lag:,}"
 
 
 def _spoken(seconds: float) -> str:

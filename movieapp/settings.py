@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
 from movieapp.environment import (
@@ -78,6 +79,7 @@ INSTALLED_APPS = [
     "ratings",
     "workers.kafka",
     "workers.ingestion",
+    "workers.publishing",
     "movieapp.catalogue",
     "movieapp.devstack",
 ]
@@ -141,6 +143,19 @@ RATINGS_TOPIC_PARTITIONS = whole_number(env, "RATINGS_TOPIC_PARTITIONS", default
 RATINGS_TOPIC_RETENTION_MS = whole_number(
     env, "RATINGS_TOPIC_RETENTION_MS", default=604_800_000, lowest=60_000, highest=2**63 - 1, special=-1
 )
+# Named: dead letters are sent there too, with Kafka Connect's error headers.
+RATINGS_DEAD_LETTER_TOPIC = topic_name(env, "RATINGS_DEAD_LETTER_TOPIC", default="")
+if RATINGS_DEAD_LETTER_TOPIC == RATINGS_TOPIC:
+    raise ImproperlyConfigured(
+        f"RATINGS_DEAD_LETTER_TOPIC is {RATINGS_TOPIC!r}, as RATINGS_TOPIC is: it wants a topic of its own."
+    )
+# On: every change of an aggregate is marked, for `publish_aggregates` to send it to that topic.
+RATINGS_PUBLISH_AGGREGATES = flag(env, "RATINGS_PUBLISH_AGGREGATES", default=False)
+RATINGS_AGGREGATES_TOPIC = topic_name(env, "RATINGS_AGGREGATES_TOPIC", default="ratings.aggregates")
+if RATINGS_AGGREGATES_TOPIC in (RATINGS_TOPIC, RATINGS_DEAD_LETTER_TOPIC):
+    raise ImproperlyConfigured(
+        f"RATINGS_AGGREGATES_TOPIC is {RATINGS_AGGREGATES_TOPIC!r}, as another topic is: it wants one of its own."
+    )
 KAFKA_REPLICATION_FACTOR = whole_number(
     env, "TOPIC_REPLICATION_FACTOR", default=-1, lowest=1, highest=32_767, special=-1
 )

@@ -22,6 +22,10 @@ class RatingNotFound(RatingsError):
     """Nobody has rated this."""
 
 
+class RecordNotFound(RatingsError):
+    """There is no record of this type and id: nobody has ever rated it."""
+
+
 class StaleIds(RatingsError):
     """A rater was erased since these ids were looked up: nothing was written; look them up again and repeat."""
 

@@ -37,7 +37,7 @@ class RatingEvent(msgspec.Struct, frozen=True, gc=False):
     tenths: int | None
 
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)] | int
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 
 
 class _Wire(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -109,16 +109,13 @@ def decode_event(payload: bytes | None) -> RatingEvent:
         wire = _decode_wire(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return event_from_json(_parsed(payload))  # names the fault, or accepts the contract's rarer spellings
-    record_id, record_type, user_id = wire.record_id, wire.record_type, wire.user_id
-    if type(record_id) is not str or type(record_type) is not str or type(user_id) is not str:
-        return event_from_json(_parsed(payload))
     if wire.event_type == "delete":
-        return RatingEvent(record_type, record_id, wire.provider_id, user_id, None)
+        return RatingEvent(wire.record_type, wire.record_id, wire.provider_id, wire.user_id, None)
     value = wire.rating_value if wire.value is None else wire.value if wire.rating_value is None else None
     tenths = None if value is None else _TENTHS_BY_VALUE.get(value)
     if tenths is None:  # none, two, or not a rating: told as it was written
         return event_from_json(_parsed(payload))
-    return RatingEvent(record_type, record_id, wire.provider_id, user_id, tenths)
+    return RatingEvent(wire.record_type, wire.record_id, wire.provider_id, wire.user_id, tenths)
 
 
 def event_from_json(event: object) -> RatingEvent:

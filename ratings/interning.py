@@ -5,7 +5,8 @@ INSERT … ON CONFLICT alone burns an identity value for every id that is there 
 transaction that writes ratings: its rows would stay locked until that transaction ends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter, getitem
 from typing import Any
 
 import numpy as np
@@ -26,18 +27,20 @@ CROSS JOIN LATERAL (
     SELECT id FROM ratings_record WHERE type = wanted.type AND external_id = wanted.external_id LIMIT 1
 ) AS found
 """
+# Numbers are given in the order of the rows, so that sorted ones tell which is whose without the texts coming back.
 # The aggregate is made with its record, so that every writer finds one to update.
 _ADD_RECORDS = """
 WITH added AS (
     INSERT INTO ratings_record (type, external_id)
-    SELECT type, external_id FROM unnest(%(first)s, %(second)s) AS missing (type, external_id)
-    ORDER BY type COLLATE "C", external_id COLLATE "C"
-    ON CONFLICT DO NOTHING
-    RETURNING id, type, external_id
+    SELECT type, external_id
+    FROM unnest(%(first)s, %(second)s) WITH ORDINALITY AS missing (type, external_id, position)
+    ORDER BY position
+    ON CONFLICT (type, external_id) DO NOTHING
+    RETURNING id
 ), aggregates AS (
     INSERT INTO ratings_recordaggregate (record_id) SELECT id FROM added
 )
-SELECT id, type, external_id FROM added
+SELECT id FROM added
 """
 _FIND_RATERS = """
 SELECT wanted.position, found.id
@@ -48,11 +51,14 @@ CROSS JOIN LATERAL (
 """
 _ADD_RATERS = """
 INSERT INTO ratings_rater (provider_id, user_id)
-SELECT provider_id, user_id FROM unnest(%(first)s, %(second)s) AS missing (provider_id, user_id)
-ORDER BY provider_id COLLATE "C", user_id COLLATE "C"
-ON CONFLICT DO NOTHING
-RETURNING id, provider_id, user_id
+SELECT provider_id, user_id
+FROM unnest(%(first)s, %(second)s) WITH ORDINALITY AS missing (provider_id, user_id, position)
+ORDER BY position
+ON CONFLICT (provider_id, user_id) DO NOTHING
+RETURNING id
 """
+
+_UNKNOWN = 0  # nobody's number: the sequences begin at 1
 
 
 class Interner:
@@ -62,11 +68,10 @@ class Interner:
     write reports stale ids.
     """
 
-    def __init__(self, *, capacity: int = 200_000) -> None:
-        self.capacity = capacity
+    def __init__(self, *, capacity: int = 500_000) -> None:
         self._generation: int | None = None
-        self._records: dict[_Key, int] = {}
-        self._raters: dict[_Key, int] = {}
+        self._records = _Numbered("record_type", "record_id", find=_FIND_RECORDS, add=_ADD_RECORDS, capacity=capacity)
+        self._raters = _Numbered("provider_id", "user_id", find=_FIND_RATERS, add=_ADD_RATERS, capacity=capacity)
 
     @property
     def generation(self) -> int:
@@ -76,8 +81,8 @@ class Interner:
     def forget(self) -> None:
         """Drops all that was remembered."""
         self._generation = None
-        self._records.clear()
-        self._raters.clear()
+        self._records.forget()
+        self._raters.forget()
 
     def intern(self, cursor: psycopg.Cursor[Any], events: Sequence[RatingEvent]) -> Int64s:
         """The key of each event's rating, in the events' order; `generation` says until when the keys hold."""
@@ -85,48 +90,76 @@ class Interner:
             # Read before any number is: an erasure that comes between makes the numbers look stale, never fresh.
             row = cursor.execute("SELECT generation FROM ratings_interning").fetchone()
             self._generation = row[0] if row else 0
-        try:
-            return self._keys(events)
-        except KeyError:  # not every id is known yet
-            records = [(event.record_type, event.record_id) for event in events]
-            raters = [(event.provider_id, event.user_id) for event in events]
-            self._learn(cursor, self._records, records, find=_FIND_RECORDS, add=_ADD_RECORDS)
-            self._learn(cursor, self._raters, raters, find=_FIND_RATERS, add=_ADD_RATERS)
-            return self._keys(events)
+        return (self._records.numbers(cursor, events) << RATER_BITS) | self._raters.numbers(cursor, events)
 
-    def _keys(self, events: Sequence[RatingEvent]) -> Int64s:
-        records, raters = self._records, self._raters
-        record_numbers = np.fromiter(
-            (records[event.record_type, event.record_id] for event in events), dtype=np.int64, count=len(events)
-        )
-        rater_numbers = np.fromiter(
-            (raters[event.provider_id, event.user_id] for event in events), dtype=np.int64, count=len(events)
-        )
-        return (record_numbers << RATER_BITS) | rater_numbers
 
-    def _learn(
-        self, cursor: psycopg.Cursor[Any], known: dict[_Key, int], keys: Sequence[_Key], *, find: str, add: str
-    ) -> None:
-        missing = sorted({key for key in keys if key not in known})
-        if not missing:
-            return
-        if len(known) + len(missing) > self.capacity:
-            known.clear()
-            missing = sorted(set(keys))
-        while True:  # once, unless another writer adds some of them first
-            self._find(cursor, known, missing, find)
-            missing = [key for key in missing if key not in known]
-            if not missing:
-                return
-            added = execute(cursor, add, _columns(missing)).fetchall()
-            known.update(((first, second), number) for number, first, second in added)
-            if len(added) == len(missing):
-                return
+class _Numbers(dict[str, int]):
+    """Numbers by the second text of a key."""
 
-    @staticmethod
-    def _find(cursor: psycopg.Cursor[Any], known: dict[_Key, int], wanted: Sequence[_Key], find: str) -> None:
-        for position, number in execute(cursor, find, _columns(wanted)).fetchall():
-            known[wanted[position - 1]] = number
+    def __missing__(self, second: str) -> int:
+        return _UNKNOWN
+
+
+class _NumbersByFirst(dict[str, _Numbers]):
+    """Two levels, as a text is hashed and compared faster than a pair of texts that has to be made first."""
+
+    def __missing__(self, first: str) -> _Numbers:
+        return _NOBODY
+
+
+_NOBODY = _Numbers()
+
+
+class _Numbered:
+    """One table of numbered ids, each two fields of an event, and what is remembered of it."""
+
+    def __init__(self, first: str, second: str, *, find: str, add: str, capacity: int) -> None:
+        self.remembered = 0
+        self._first = attrgetter(first)
+        self._second = attrgetter(second)
+        self._find = find
+        self._add = add
+        self._capacity = capacity
+        self._known = _NumbersByFirst()
+
+    def forget(self) -> None:
+        self._known.clear()
+        self.remembered = 0
+
+    def numbers(self, cursor: psycopg.Cursor[Any], events: Sequence[RatingEvent]) -> Int64s:
+        """The numbers of the events' ids, in the events' order; ids that are new get one now."""
+        numbers = self._look_up(events)
+        unknown = np.flatnonzero(numbers == _UNKNOWN)
+        if len(unknown):
+            strangers = [events[place] for place in unknown.tolist()]
+            self._learn(cursor, sorted({(self._first(event), self._second(event)) for event in strangers}))
+            numbers[unknown] = self._look_up(strangers)
+        return numbers
+
+    def _look_up(self, events: Sequence[RatingEvent]) -> Int64s:
+        """In one pass and without a line of Python per event: what it costs is waiting for memory."""
+        known_by_first = map(self._known.__getitem__, map(self._first, events))
+        return np.fromiter(map(getitem, known_by_first, map(self._second, events)), dtype=np.int64, count=len(events))
+
+    def _learn(self, cursor: psycopg.Cursor[Any], missing: list[_Key]) -> None:
+        if self.remembered + len(missing) > self._capacity:
+            self.forget()
+        while missing:  # once, unless another writer adds some of them first
+            found = execute(cursor, self._find, _columns(missing)).fetchall()
+            self._remember((missing[position - 1], number) for position, number in found)
+            missing = [key for key in missing if self._known[key[0]][key[1]] == _UNKNOWN]
+            if missing:
+                added = sorted(number for (number,) in execute(cursor, self._add, _columns(missing)))
+                if len(added) == len(missing):
+                    self._remember(zip(missing, added, strict=True))
+                    return
+
+    def _remember(self, found: Iterable[tuple[_Key, int]]) -> None:
+        for (first, second), number in found:
+            if first not in self._known:
+                self._known[first] = _Numbers()
+            self._known[first][second] = number
+            self.remembered += 1
 
 
 def _columns(keys: Sequence[_Key]) -> dict[str, object]:

@@ -92,6 +92,23 @@ class RecordAggregate(models.Model):
         return f"{self.count} ratings"
 
 
+class AggregateChange(models.Model):
+    """A record whose aggregate has changed, up to `version`, since it was last published: a work list for publishers.
+
+    Added by the transaction that changes the aggregate, where RATINGS_PUBLISH_AGGREGATES is on; removed by whoever has
+    published that version. No constraint holds `record` in the database: it comes from the aggregate itself, and
+    neither is ever deleted.
+    """
+
+    record = models.OneToOneField(
+        Record, models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="change"
+    )
+    version = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"record {self.pk} up to version {self.version}"
+
+
 class Interning(models.Model):
     """A single row whose generation grows whenever a rater's id is erased, so that no process uses it from memory."""
 

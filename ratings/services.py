@@ -14,10 +14,12 @@ import numpy as np
 import psycopg
 from django.db import connection, transaction
 
+from ratings.changes import MARK_MOVED, publishes_aggregates
 from ratings.columns import Bigints, Int16s, Int64s, Smallints, Timestamps, execute
 from ratings.errors import AggregateMissing, StaleIds
 from ratings.events import RatingEvent, rating_event
 from ratings.interning import RATER_BITS, Interner
+from ratings.replays import NOT_STANDING, is_replay
 
 # Shared by every write, taken exclusively by an erasure: no write can use a rater's number while it is being erased.
 _INTERNING_LOCK = 0x6D6F7669
@@ -35,7 +37,7 @@ ON CONFLICT (id) DO UPDATE SET generation = interning.generation + 1
 # Needs `differences`, in the order of their records: the aggregates are locked in that order before the update, whose
 # join could take any. The new values come from the locked rows: the update itself first sees each row as it was when
 # the statement began and holds that against the table's constraints before it notices a concurrent change.
-_MOVE_AGGREGATES = """moved AS MATERIALIZED (
+_MOVE_AGGREGATES = f"""moved AS MATERIALIZED (
     SELECT differences.record_id,
            locked.count + differences.count AS count,
            locked.total + differences.total AS total,
@@ -50,10 +52,9 @@ _MOVE_AGGREGATES = """moved AS MATERIALIZED (
     FROM moved
     WHERE aggregate.record_id = moved.record_id
     RETURNING 1
-)"""
+), {MARK_MOVED}"""
 
-# Ratings and aggregates are locked in the order of their keys like everywhere else: whoever mends aggregates or purges
-# tombstones does not take the lock above.
+# Ratings and aggregates are locked in the order of their keys, like everywhere else.
 _ERASE_RATINGS = f"""
 WITH doomed AS MATERIALIZED (
     SELECT id FROM ratings_rating
@@ -78,6 +79,11 @@ _IF_NEWER = """
     SET value = excluded.value, previous = standing.value, written_at = excluded.written_at
     WHERE excluded.written_at > standing.written_at
        OR (excluded.written_at = standing.written_at AND excluded.value IS DISTINCT FROM standing.value)"""
+
+# Where the order of two writes of the same time is not known any more, what stands is taken as the later one.
+_IF_LATER = """
+    SET value = excluded.value, previous = standing.value, written_at = excluded.written_at
+    WHERE excluded.written_at > standing.written_at"""
 
 _COMMANDS = """(
         SELECT id, value, clock_timestamp() AS written_at FROM unnest(%(ids)s, %(values)s) AS command (id, value)
@@ -114,6 +120,8 @@ SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM differences), (SELE
 
 
 _WRITE_IF_NEWER = _statement(_EVENTS, _IF_NEWER)
+_REPLAY_IF_NEWER = _statement(NOT_STANDING.format(tombstone=_TOMBSTONE), _IF_NEWER)
+_WRITE_IF_LATER = _statement(_EVENTS, _IF_LATER)
 _WRITE_NOW = _statement(_COMMANDS, _ALWAYS)
 
 
@@ -196,7 +204,21 @@ def ratings_write(cursor: psycopg.Cursor[Any], writes: RatingWrites) -> Written:
 
     Raises StaleIds when a rater was erased since the ids were looked up; the transaction must then be rolled back.
     """
-    return _write(cursor, _WRITE_IF_NEWER, writes)
+    statement = _REPLAY_IF_NEWER if is_replay(cursor, ids=writes.ids, times=writes.times) else _WRITE_IF_NEWER
+    return _write(cursor, statement, writes)
+
+
+def ratings_write_late(cursor: psycopg.Cursor[Any], writes: RatingWrites) -> Written:
+    """As `ratings_write`, for events that were set aside and come after their time: a write of the same time stands."""
+    return _write(cursor, _WRITE_IF_LATER, writes)
+
+
+def interning_share(cursor: psycopg.Cursor[Any]) -> None:
+    """Takes the lock that all writers share and an erasure wants alone, until the transaction ends.
+
+    For a transaction that locks other rows before it writes ratings: that lock comes first everywhere.
+    """
+    cursor.execute(_SHARE_INTERNING, {"lock": _INTERNING_LOCK})
 
 
 def ratings_write_now(events: Sequence[RatingEvent]) -> Written:
@@ -222,7 +244,7 @@ def rater_erase(*, provider_id: str, user_id: str) -> Erased:
     One transaction; aggregates follow. Writers wait for it and none can write under the erased id afterwards. An
     event that is still in Kafka and is read again later makes the person known again.
     """
-    person = {"provider_id": provider_id, "user_id": user_id}
+    person = {"provider_id": provider_id, "user_id": user_id, "publishes": publishes_aggregates()}
     with _cursor() as cursor, transaction.atomic():
         cursor.execute(_LOCK_INTERNING, {"lock": _INTERNING_LOCK})
         cursor.execute(_NEXT_GENERATION)
@@ -240,7 +262,12 @@ def _write(cursor: psycopg.Cursor[Any], statement: str, writes: RatingWrites) ->
         raise StaleIds("a rater was erased meanwhile: look the ids up again")
     if not len(writes.ids):
         return Written(ratings=0, aggregates=0)
-    columns = {"ids": Bigints(writes.ids), "values": Smallints(writes.values), "times": Timestamps(writes.times)}
+    columns: dict[str, object] = {
+        "ids": Bigints(writes.ids),
+        "values": Smallints(writes.values),
+        "times": Timestamps(writes.times),
+        "publishes": publishes_aggregates(),
+    }
     ratings, differing, aggregates = execute(cursor, statement, columns).fetchone() or (0, 0, 0)
     if differing != aggregates:
         raise AggregateMissing("a record has no aggregate: run `manage.py check_aggregates --repair`")

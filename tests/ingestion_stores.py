@@ -7,7 +7,8 @@ from tests import rating_tables
 from workers.ingestion.consuming.batch import Letter, Slice
 from workers.ingestion.consuming.memory import InMemoryStore, MemoryTables
 from workers.ingestion.consuming.postgres import PostgresStore
-from workers.ingestion.models import DeadLetter
+from workers.ingestion.delivery import Delivery
+from workers.ingestion.models import ConsumerOffset, DeadLetter
 from workers.kafka.topics import Topic
 
 TIME = 1_700_000_000_000_000
@@ -20,8 +21,11 @@ class MemoryDatabase:
     def __init__(self):
         self.tables = MemoryTables()
 
-    def store(self, group="rating"):
-        return InMemoryStore(self.tables, group=group)
+    def store(self, group="rating", delivery=Delivery.EXACTLY_ONCE):
+        return InMemoryStore(self.tables, group=group, delivery=delivery)
+
+    def skipped(self):
+        return {key: position.skipped for key, position in self.tables.positions.items()}
 
     def standing(self):
         return {key[2:]: (rating.tenths, rating.written_at) for key, rating in self.tables.ratings.standing().items()}
@@ -39,9 +43,12 @@ class PostgresDatabase:
     def __init__(self):
         self.stores = []
 
-    def store(self, group="rating", topic=TOPIC):
-        self.stores.append(PostgresStore(group=group, topic=topic))
+    def store(self, group="rating", topic=TOPIC, delivery=Delivery.EXACTLY_ONCE):
+        self.stores.append(PostgresStore(group=group, topic=topic, delivery=delivery))
         return self.stores[-1]
+
+    def skipped(self):
+        return {(row.group, row.partition): row.skipped for row in ConsumerOffset.objects.all()}
 
     def close(self):
         for store in self.stores:
@@ -66,8 +73,12 @@ class PostgresDatabase:
         ]
 
 
-def take(store, *partitions, first=0):
-    return store.take(partitions, first_offset=lambda _: first)
+def take(store, *partitions, first=0, committed=None):
+    return store.take(partitions, first_offset=lambda _: first, committed=committed)
+
+
+def write(store, batch):
+    return store.apply(store.prepare(batch))
 
 
 def part(claim, users="", *, partition=0, end=None, letters=(), time=TIME):

@@ -3,13 +3,20 @@
 import uuid
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from tests.waiting import wait_until
 from workers.kafka.consumer import KafkaGroupConsumer
-from workers.kafka.errors import OffsetNotAvailable
-from workers.kafka.group import AT_END, Start
+from workers.kafka.errors import OffsetNotAvailable, TopicMadeAnew
+from workers.kafka.group import AT_END, Commit, NotCommitted, Start
 from workers.kafka.memory import MemoryGroupConsumer, MemoryTopic
 
 
@@ -37,7 +44,19 @@ class MemoryCluster:
         return self.consumers[-1]
 
     def committed(self):
-        return self.consumers[-1].committed
+        return {partition: commit.offset for partition, commit in self.topic.commits["rating"].items()}
+
+    def take_away_and_give_back(self, reading):
+        reading.source.revoke(0)
+        reading.fetch()
+        reading.source.give(0)
+        reading.fetch()
+
+    def make_anew(self):
+        self.topic.make_anew(2)
+
+    def commit_as_others_do(self, partition, offset):
+        """In memory nobody commits in another way."""
 
     def close(self):
         for consumer in self.consumers:
@@ -52,6 +71,8 @@ class RealCluster:
         self.group_protocol = group_protocol
         self.producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
         self.admin = AdminClient({"bootstrap.servers": servers})
+        described = self.admin.describe_topics(TopicCollection([topic]))
+        self.topic_id = str(described[topic].result(10).topic_id)
         self.consumers = []
 
     def append(self, partition, *values, headers=None):
@@ -75,13 +96,38 @@ class RealCluster:
             future.result(10)
 
     def consumer(self, listener):
-        self.consumers.append(KafkaGroupConsumer(group=self.group, topic=self.topic, **self.group_protocol))
-        self.consumers[-1].join(listener)
+        made = KafkaGroupConsumer(group=self.group, topic=self.topic, topic_id=self.topic_id, **self.group_protocol)
+        self.consumers.append(made)
+        made.join(listener)
         return self.consumers[-1]
 
     def committed(self):
         asked = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self.group)])
         return {found.partition: found.offset for found in asked[self.group].result(10).topic_partitions}
+
+    def take_away_and_give_back(self, reading):
+        """By a second member that comes and goes."""
+        other = Listener()
+        visitor = self.consumer(other)
+        reading.until(lambda: visitor.fetch(most=1, timeout=0.05) and other.assigned)
+        reading.listener.assigned.clear()
+        visitor.close()
+        reading.until(lambda: other.assigned <= reading.listener.assigned)
+
+    def make_anew(self):
+        self.admin.delete_topics([self.topic])[self.topic].result(10)
+        wait_until(self._created)
+
+    def _created(self):
+        try:
+            self.admin.create_topics([NewTopic(self.topic, 2, 1)])[self.topic].result(10)
+        except KafkaException:
+            return False
+        return True
+
+    def commit_as_others_do(self, partition, offset):
+        asked = ConsumerGroupTopicPartitions(self.group, [TopicPartition(self.topic, partition, offset)])
+        self.admin.alter_consumer_group_offsets([asked])[self.group].result(10)
 
     def close(self):
         for consumer in self.consumers:
@@ -114,9 +160,12 @@ class Listener:
         self.starts = {int(name[1:]): start for name, start in starts.items()}
         self.assigned, self.revoked, self.lost = set(), set(), set()
         self.ask, self.firsts = None, {}
+        self.ask_committed, self.committed = None, {}
 
     def partitions_assigned(self, partitions):
         self.assigned |= set(partitions)
+        if self.ask_committed:
+            self.committed |= self.ask_committed(partitions)
         if self.ask:
             self.firsts |= {partition: self.ask(partition) for partition in partitions}
         return {partition: self.starts.get(partition, Start(0)) for partition in partitions}
@@ -139,6 +188,7 @@ class Reading:
         self.listener = Listener(**starts)
         self.source = cluster.consumer(self.listener)
         self.listener.ask = self.source.first_offset
+        self.listener.ask_committed = self.source.committed
         self.messages = [] if messages is None else messages
         self.ends = {}
         self.until(lambda: self.listener.assigned == {0, 1})
@@ -253,6 +303,17 @@ def test_a_seek_right_after_a_start_that_waits_is_taken(cluster):
     reading.until(lambda: reading.values() == [b"a"])
 
 
+def test_a_partition_that_was_paused_when_it_went_delivers_when_it_is_back(cluster):
+    """Kafka's client keeps the pause of a partition that goes, and delivers nothing of it when it comes back."""
+    reading = Reading(cluster)
+    reading.until(lambda: len(reading.ends) == 2)
+    reading.source.pause([0, 1])
+    cluster.take_away_and_give_back(reading)
+    back = min(reading.listener.revoked)
+    cluster.append(back, b"a")
+    reading.until(lambda: reading.values(back) == [b"a"])
+
+
 def test_the_oldest_offset_is_told(cluster):
     cluster.append(0, b"a", b"b", b"c")
     cluster.delete_before(0, 2)
@@ -275,8 +336,49 @@ def test_commits_are_seen_by_others_and_closing_revokes(cluster):
     cluster.append(0, b"a", b"b")
     reading = Reading(cluster)
     reading.until(lambda: len(reading.messages) == 2)
-    reading.source.commit({0: 2})
+    reading.source.commit({0: Commit(2, epoch=1)})
     reading.source.close()
     assert reading.listener.revoked == {0, 1}
     assert reading.listener.lost == set()
     assert cluster.committed() == {0: 2}
+
+
+def test_what_was_committed_is_read_back_with_the_epoch_that_committed_it(cluster):
+    cluster.append(0, b"a", b"b")
+    reading = Reading(cluster)
+    reading.until(lambda: len(reading.messages) == 2)
+    assert reading.source.committed([0, 1]) == {}
+    assert reading.source.commit_now({0: Commit(1, epoch=3, leader_epoch=0)}) == NotCommitted()
+    assert reading.source.committed([0, 1]) == {0: Commit(1, epoch=3, leader_epoch=0)}
+    reading.source.commit_now({0: Commit(2, epoch=4)})
+    reading.source.commit_now({1: Commit(0, epoch=5)})
+    assert reading.source.committed([0, 1]) == {0: Commit(2, epoch=4), 1: Commit(0, epoch=5)}
+
+
+def test_the_next_member_reads_what_was_committed_while_it_is_assigned(cluster):
+    cluster.append(0, b"a", b"b")
+    reading = Reading(cluster)
+    reading.until(lambda: len(reading.messages) == 2)
+    reading.source.commit({0: Commit(2, epoch=7, leader_epoch=0)})
+    reading.source.close()
+    heir = Reading(cluster)
+    assert heir.listener.committed == {0: Commit(2, epoch=7, leader_epoch=0)}
+
+
+def test_a_position_that_others_committed_is_none_of_ours(cluster):
+    reading = Reading(cluster)
+    reading.until(lambda: len(reading.ends) == 2)
+    reading.source.close()
+    cluster.commit_as_others_do(0, 5)
+    heir = Reading(cluster)
+    assert heir.listener.committed == {}
+
+
+def test_a_topic_made_anew_is_told_from_the_one_that_it_was(cluster):
+    cluster.append(0, b"a")
+    reading = Reading(cluster)
+    reading.until(lambda: len(reading.messages) == 1)
+    reading.source.check_topic()
+    cluster.make_anew()
+    with pytest.raises(TopicMadeAnew, match="Start again to read the new topic"):
+        reading.source.check_topic()

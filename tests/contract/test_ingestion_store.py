@@ -5,9 +5,11 @@ from contextlib import closing
 import pytest
 
 from ratings.events import RatingEvent
-from tests.ingestion_stores import TIME, MemoryDatabase, PostgresDatabase, letter, part, raters, take
+from tests.ingestion_stores import TIME, MemoryDatabase, PostgresDatabase, letter, part, raters, take, write
 from workers.ingestion.consuming.batch import Batch
+from workers.ingestion.delivery import Delivery
 from workers.ingestion.errors import Fenced
+from workers.kafka.group import Commit
 
 
 @pytest.fixture
@@ -57,14 +59,14 @@ def test_a_first_offset_that_cannot_be_had_leaves_nothing_begun(store):
 
 def test_each_take_over_raises_the_epoch_and_tells_where_to_go_on(database, store):
     claim = take(store, 0)[0]
-    store.apply(Batch([part(claim, "ab")]))
+    write(store, Batch([part(claim, "ab")]))
     other = take(database.store(), 0, first=77)[0]
     assert (other.epoch, other.next_offset, other.latest_time, other.leader_epoch) == (2, 2, TIME, 7)
 
 
 def test_ratings_letters_and_positions_are_applied(database, store):
     claims = take(store, 0, 1)
-    store.apply(Batch([part(claims[0], "ab"), part(claims[1], "c", partition=1, letters=[letter(1)], end=9)]))
+    write(store, Batch([part(claims[0], "ab"), part(claims[1], "c", partition=1, letters=[letter(1)], end=9)]))
     assert database.standing() == dict.fromkeys([("", "a"), ("", "b"), ("", "c")], (50, TIME))
     assert store.positions() == {0: 2, 1: 9}
     assert [found[:3] for found in database.letters()] == [("rating", 1, 1)]
@@ -72,7 +74,7 @@ def test_ratings_letters_and_positions_are_applied(database, store):
 
 def test_a_slice_without_a_message_moves_the_position(store):
     claim = take(store, 0)[0]
-    store.apply(Batch([part(claim, end=3, time=0)]))
+    write(store, Batch([part(claim, end=3, time=0)]))
     assert store.positions() == {0: 3}
     assert take(store, 0)[0].latest_time == 0
 
@@ -81,7 +83,7 @@ def test_applying_the_same_slices_again_changes_nothing(database, store):
     claims = take(store, 0, 1)
     batch = Batch([part(claims[0], "a", letters=[letter(1)]), part(claims[1], "b", partition=1)])
     for _ in range(3):
-        store.apply(batch)
+        write(store, batch)
     assert raters(database) == {"a", "b"}
     assert store.positions() == {0: 2, 1: 1}
     assert [found[-1] for found in database.letters()] == [1]
@@ -90,8 +92,8 @@ def test_applying_the_same_slices_again_changes_nothing(database, store):
 def test_what_was_applied_before_is_left_out_and_the_rest_is_applied(database, store):
     claims = take(store, 0, 1)
     first = part(claims[0], "a", letters=[letter(1)])
-    store.apply(Batch([first]))
-    store.apply(Batch([first, part(claims[1], "b", partition=1)]))
+    write(store, Batch([first]))
+    write(store, Batch([first, part(claims[1], "b", partition=1)]))
     assert raters(database) == {"a", "b"}
     assert store.positions() == {0: 2, 1: 1}
     assert [found[-1] for found in database.letters()] == [1]
@@ -108,44 +110,44 @@ def test_a_fenced_batch_writes_nothing_and_names_exactly_the_partitions_that_wer
         ]
     )
     with pytest.raises(Fenced) as fenced:
-        store.apply(batch)
+        write(store, batch)
     assert fenced.value.partitions == {1}
     assert (database.standing(), database.letters(), store.positions()) == ({}, [], {0: 0, 1: 0, 2: 0})
-    store.apply(batch.without(fenced.value.partitions))
+    write(store, batch.without(fenced.value.partitions))
     assert raters(database) == {"a", "c"}
 
 
 def test_a_fence_after_a_lost_answer_names_only_what_was_not_applied(database, store):
     claims = take(store, 0, 1)
     first = part(claims[0], "a")
-    store.apply(Batch([first]))
+    write(store, Batch([first]))
     take(database.store(), 1)
     with pytest.raises(Fenced) as fenced:
-        store.apply(Batch([first, part(claims[1], "b", partition=1)]))
+        write(store, Batch([first, part(claims[1], "b", partition=1)]))
     assert fenced.value.partitions == {1}
 
 
 def test_another_position_is_a_fence_too(database, store):
     claim = take(store, 0)[0]
-    store.apply(Batch([part(claim, "abc")]))
+    write(store, Batch([part(claim, "abc")]))
     claim.next_offset = 2
     with pytest.raises(Fenced):
-        store.apply(Batch([part(claim, "xy")]))
+        write(store, Batch([part(claim, "xy")]))
     assert raters(database) == {"a", "b", "c"}
 
 
 def test_a_partition_that_was_never_taken_is_a_fence(database, store):
     claim = take(store, 0)[0]
     with pytest.raises(Fenced) as fenced:
-        store.apply(Batch([part(claim, "a", partition=2)]))
+        write(store, Batch([part(claim, "a", partition=2)]))
     assert fenced.value.partitions == {2}
 
 
 def test_groups_have_positions_and_letters_of_their_own(database, store):
     other = database.store(group="other")
-    store.apply(Batch([part(take(store, 0)[0], "a", letters=[letter(1)])]))
+    write(store, Batch([part(take(store, 0)[0], "a", letters=[letter(1)])]))
     assert other.positions() == {}
-    other.apply(Batch([part(take(other, 0)[0], "a", letters=[letter(1)])]))
+    write(other, Batch([part(take(other, 0)[0], "a", letters=[letter(1)])]))
     assert other.positions() == store.positions() == {0: 2}
     assert [found[:3] for found in database.letters()] == [("other", 0, 1), ("rating", 0, 1)]
 
@@ -153,7 +155,8 @@ def test_groups_have_positions_and_letters_of_their_own(database, store):
 def test_letters_are_kept_byte_by_byte(database, store):
     claim = take(store, 0)[0]
     headers = (("a", b"\x00\xff"), ("a", None), ("é", b""))
-    store.apply(
+    write(
+        store,
         Batch(
             [
                 part(
@@ -165,7 +168,7 @@ def test_letters_are_kept_byte_by_byte(database, store):
                     ],
                 )
             ]
-        )
+        ),
     )
     assert [found[3:] for found in database.letters()] == [
         (None, None, (), TIME, 1),
@@ -179,5 +182,96 @@ def test_the_last_of_several_writes_of_one_rating_stands(database, store):
     slice_ = part(claim, "aaa")
     slice_.events[1:] = [RatingEvent("movie", "1", "", "a", 10), RatingEvent("movie", "1", "", "a", None)]
     slice_.times[:] = [TIME, TIME + 2, TIME + 1]
-    store.apply(Batch([slice_]))
+    write(store, Batch([slice_]))
     assert database.standing() == {("", "a"): (10, TIME + 2)}
+
+
+def test_what_was_begun_is_told_with_its_delivery(database, store):
+    assert store.begun() == {}
+    take(store, 0)
+    take(database.store(delivery=Delivery.AT_MOST_ONCE), 2)
+    assert store.begun() == {0: Delivery.EXACTLY_ONCE, 2: Delivery.AT_MOST_ONCE}
+
+
+# What the former owner promised, what Kafka was told (offset, epoch), where the next one begins, and what it skips.
+TAKE_OVERS = [
+    (Delivery.EXACTLY_ONCE, (1, 1), 2, 0),
+    (Delivery.EXACTLY_ONCE, (5, 1), 2, 0),
+    (Delivery.AT_LEAST_ONCE, None, 2, 0),
+    (Delivery.AT_LEAST_ONCE, (1, 1), 1, 0),
+    (Delivery.AT_LEAST_ONCE, (5, 1), 2, 0),
+    (Delivery.AT_LEAST_ONCE, (1, 0), 2, 0),
+    (Delivery.AT_MOST_ONCE, None, 2, 0),
+    (Delivery.AT_MOST_ONCE, (1, 1), 2, 0),
+    (Delivery.AT_MOST_ONCE, (5, 1), 5, 3),
+    (Delivery.AT_MOST_ONCE, (5, 2), 2, 0),
+]
+
+
+@pytest.mark.parametrize(("before", "told", "start", "skipped"), TAKE_OVERS)
+def test_a_take_over_goes_by_what_the_former_owner_promised(database, before, told, start, skipped):
+    former = database.store(delivery=before)
+    write(former, Batch([part(take(former, 0)[0], "ab")]))
+    committed = {0: Commit(*told, leader_epoch=9, latest_time=TIME - 1)} if told else {}
+    claim = take(database.store(delivery=Delivery.AT_MOST_ONCE), 0, committed=committed)[0]
+    moved = start != 2
+    assert (claim.epoch, claim.next_offset) == (2, start)
+    assert (claim.latest_time, claim.leader_epoch) == ((TIME - 1, 9) if moved else (TIME, 7))
+    assert database.skipped() == {("rating", 0): skipped}
+    assert former.begun() == {0: Delivery.AT_MOST_ONCE}
+
+
+def test_at_most_once_counts_what_lies_before_a_batch(database):
+    store = database.store(delivery=Delivery.AT_MOST_ONCE)
+    claims = take(store, 0, 1)
+    claims[0].next_offset = 4
+    batch = Batch([part(claims[0], "ab"), part(claims[1], "c", partition=1)])
+    assert write(store, batch).skipped == 4
+    assert store.positions() == {0: 6, 1: 1}
+    assert database.skipped() == {("rating", 0): 4, ("rating", 1): 0}
+    assert raters(database) == {"a", "b", "c"}
+
+
+def test_at_most_once_passes_over_what_it_did_not_write_once(database):
+    store = database.store(delivery=Delivery.AT_MOST_ONCE)
+    batch = Batch([part(take(store, 0)[0], "ab", letters=[letter(2)])])
+    passed = batch.passing({0})
+    assert [write(store, passed).skipped for _ in range(2)] == [3, 0]
+    assert (store.positions(), database.skipped()) == ({0: 3}, {("rating", 0): 3})
+    assert (database.standing(), database.letters()) == ({}, [])
+
+
+def test_at_most_once_passes_over_nothing_that_it_has_written(database):
+    store = database.store(delivery=Delivery.AT_MOST_ONCE)
+    batch = Batch([part(take(store, 0)[0], "ab")])
+    write(store, batch)
+    assert write(store, batch.passing({0})).skipped == 0
+    assert database.skipped() == {("rating", 0): 0}
+
+
+@pytest.mark.parametrize("trouble", ["taken", "behind", "unknown"])
+def test_at_most_once_is_fenced_too(database, trouble):
+    store = database.store(delivery=Delivery.AT_MOST_ONCE)
+    claim = take(store, 0)[0]
+    write(store, Batch([part(claim, "a")]))
+    batch = Batch([part(claim, "x")])  # begins at 0 once more, where the position is 1
+    if trouble == "taken":
+        take(database.store(), 0)
+        claim.next_offset = 1
+        batch = Batch([part(claim, "x")])
+    elif trouble == "unknown":
+        batch = Batch([part(claim, "x", partition=2)])
+    with pytest.raises(Fenced) as fenced:
+        write(store, batch)
+    assert fenced.value.partitions == ({2} if trouble == "unknown" else {0})
+    assert raters(database) == {"a"}
+
+
+def test_the_next_batch_is_prepared_while_one_is_waiting_to_be_applied(database, store):
+    claim = take(store, 0)[0]
+    first = store.prepare(Batch([part(claim, "ab")]))
+    claim.next_offset = 2
+    second = store.prepare(Batch([part(claim, "bc", time=TIME + 1)]))
+    store.apply(first)
+    store.apply(second)
+    assert database.standing() == {("", "a"): (50, TIME), ("", "b"): (50, TIME + 1), ("", "c"): (50, TIME + 1)}

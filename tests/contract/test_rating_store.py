@@ -107,6 +107,7 @@ def test_one_rating_per_record_provider_and_user(store: RatingStore) -> None:
 def test_a_later_event_wins_in_whatever_order_they_arrive(store: RatingStore) -> None:
     store.write([event(20)], [PAST + 2])
     store.write([event(10)], [PAST + 1])
+    assert store.standing() == {("movie", "1", "", "ann"): StandingRating(20, PAST + 2)}
     store.write([event(30), event(20)], [PAST + 3, PAST + 2])
     assert store.standing() == {("movie", "1", "", "ann"): StandingRating(30, PAST + 3)}
 

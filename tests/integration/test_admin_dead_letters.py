@@ -1,4 +1,4 @@
-"""The admin pages of dead letters: payloads from anywhere, shown as text."""
+"""The admin pages of dead letters: payloads from anywhere, shown as text; none can be edited."""
 
 import base64
 

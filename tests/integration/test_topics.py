@@ -8,6 +8,7 @@ from confluent_kafka.admin import ConfigResource
 from django.core.management import CommandError, call_command
 
 from tests.fixtures.topics import MakeTopic
+from tests.waiting import wait_until
 from workers.kafka.errors import BrokerUnavailable, RequestRefused, TopicNotFound
 from workers.kafka.producer import KafkaProducer
 from workers.kafka.topics import TopicSpec, describe_topic, end_offsets, ensure_topics, wanted_topics
@@ -52,8 +53,8 @@ def test_a_topic_that_is_created_can_be_written_to_at_once(name: str) -> None:
     assert [topic.created for topic in ensure_topics([spec], timeout=30)] == [False]
     producer = KafkaProducer(name)
     producer.send(b"key", b"value")
-    producer.poll(20)
-    assert producer.deliveries.acknowledged == 1
+    # A call ends early with a complaint, such as of a coordinator that is just being loaded.
+    wait_until(lambda: producer.poll(1) or producer.deliveries.acknowledged == 1)
     topic = describe_topic(name, timeout=30)
     assert sorted(end_offsets(topic, timeout=30).values()) == [0, 1]
     assert producer.deliveries.ends().items() <= end_offsets(topic, timeout=30).items()
@@ -92,3 +93,26 @@ def test_without_a_broker_the_command_says_what_to_check(settings: Any) -> None:
 
 def test_the_settings_want_the_ratings_topic(settings: Any) -> None:
     assert [spec.name for spec in wanted_topics()] == [settings.RATINGS_TOPIC]
+
+
+def test_the_settings_want_a_mirror_topic_where_they_name_one(
+    settings: Any, kafka_admin: Any, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.RATINGS_DEAD_LETTER_TOPIC = name
+    spec = wanted_topics()[1]
+    ensure_topics([spec], timeout=30)
+    assert (spec.name, describe_topic(name, timeout=30).partitions) == (name, 1)
+    config = _config(kafka_admin, name)
+    assert config["retention.ms"] == str(settings.RATINGS_TOPIC_RETENTION_MS)
+    assert config["max.message.bytes"] == "2097152"
+
+
+def test_the_aggregates_topic_is_wanted_where_they_are_published_and_keeps_the_newest(
+    settings: Any, kafka_admin: Any, name: str
+) -> None:
+    settings.RATINGS_PUBLISH_AGGREGATES = True
+    settings.RATINGS_AGGREGATES_TOPIC, settings.RATINGS_TOPIC_PARTITIONS = name, 4
+    (spec,) = [spec for spec in wanted_topics() if spec.name == name]
+    ensure_topics([spec], timeout=30)
+    assert describe_topic(name, timeout=30).partitions == 4
+    assert _config(kafka_admin, name)["cleanup.policy"] == "compact"

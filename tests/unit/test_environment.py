@@ -64,3 +64,14 @@ def test_defaults_hold_where_nothing_is_set(env: Env) -> None:
 def test_a_missing_variable_is_named_and_make_run_with_it(env: Env) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"SOME_VARIABLE: a secret\. .*`make run`.*manage\.py finds it"):
         required(env, NAME, "a secret")
+
+
+def test_no_topic_is_a_topic_name_only_where_the_default_is_none(monkeypatch: pytest.MonkeyPatch, env: Env) -> None:
+    assert topic_name(env, NAME, default="") == ""
+    monkeypatch.setenv(NAME, "")
+    assert topic_name(env, NAME, default="") == ""
+    with pytest.raises(ImproperlyConfigured):
+        topic_name(env, NAME, default="ratings")
+    monkeypatch.setenv(NAME, "no name")
+    with pytest.raises(ImproperlyConfigured):
+        topic_name(env, NAME, default="")

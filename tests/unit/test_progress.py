@@ -1,6 +1,8 @@
 """How far a command is, on a terminal, elsewhere, and where nobody wants to know."""
 
 import io
+import logging
+import sys
 
 import pytest
 
@@ -42,6 +44,43 @@ def test_progress_is_a_bar_on_a_terminal() -> None:
     assert "[/b].csv" in text
     assert "12,345 events, 1,234/s" in text
     assert "50%" in text
+
+
+def test_the_rate_on_a_bar_is_that_of_the_last_few_seconds() -> None:
+    stream = _Terminal()
+    now = 0.0
+    with shown_progress(title="ratings", unit="events", stream=stream, clock=lambda: now) as meter:
+        for second in range(1, 61):
+            now = float(second)
+            meter.update(count=max(0, second - 50) * 1_000, share=0.5, lag=77_000)
+    assert "10,000 events, 1,000/s, lag 77,000" in stream.getvalue()
+
+
+def test_lag_is_told_on_lines_too() -> None:
+    now = 0.0
+    stream = io.StringIO()
+    with shown_progress(title="ratings", unit="events", stream=stream, clock=lambda: now) as meter:
+        now = 5.0
+        meter.update(count=500, lag=1_500)
+    assert stream.getvalue() == "ratings: 500 events, 100/s, lag 1,500\n"
+
+
+def test_what_is_logged_meanwhile_appears_above_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = _Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    handler = logging.StreamHandler(stream)
+    logging.getLogger().addHandler(handler)
+    try:
+        with shown_progress(title="ratings", unit="events", stream=stream) as meter:
+            meter.update(count=1, share=0.5)
+            assert handler.stream is sys.stderr is not stream
+            logging.getLogger().warning("a line of its own")
+        assert handler.stream is stream
+    finally:
+        logging.getLogger().removeHandler(handler)
+    before, _, after = stream.getvalue().partition("a line of its own\n")
+    assert before.endswith("\x1b[2K")  # the bar is taken away first …
+    assert "ratings" in after  # … and drawn again below
 
 
 @pytest.mark.parametrize("stream_type", [io.StringIO, _Terminal], ids=["no terminal", "terminal"])

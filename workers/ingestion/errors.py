@@ -27,5 +27,47 @@ class TakenOverRepeatedly(IngestionError):
     """Somebody outside Kafka's group protocol keeps taking the partitions of this consumer."""
 
 
+class TooManyDeadLetters(IngestionError):
+    """More of the latest messages cannot be applied than is tolerated: nothing of their batch was written."""
+
+
+class ProcessFailed(IngestionError):
+    """One of the processes that work as one ended with an error, or kept dying: the others were stopped."""
+
+    def __init__(self, reason: str, *, exit_code: int) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
+
+
 class UnknownUser(IngestionError):
     """Nothing is stored about this user."""
+
+
+class UnknownDeadLetter(IngestionError):
+    """There is no such dead letter, or not any more."""
+
+    def __init__(self, letter_id: int) -> None:
+        super().__init__(f"There is no dead letter {letter_id}: it was replayed or discarded, or never was.")
+        self.letter_id = letter_id
+
+
+class NotMendable(IngestionError):
+    """A dead letter's value cannot be changed field by field."""
+
+
+class UnknownPartition(IngestionError):
+    """The topic has no such partition."""
+
+    def __init__(self, *, topic: str, partitions: Iterable[int], there_are: int) -> None:
+        named = ", ".join(map(str, partitions))
+        super().__init__(f"The topic {topic!r} has no partition {named}: it has {there_are}, counted from 0.")
+
+
+class OffsetOutOfRange(IngestionError):
+    """A group can go on only at an offset that the partition has, or at its end."""
+
+    def __init__(self, *, partition: int, wanted: int, first: int, end: int) -> None:
+        super().__init__(
+            f"Partition {partition} cannot be read from offset {wanted}: choose one from {first}, its first message, "
+            f"to {end}, its end. Nothing was moved."
+        )

@@ -35,3 +35,10 @@ def group_name(text: str) -> str:
     if not 1 <= len(text) <= 255 or not text.isprintable():
         raise ArgumentTypeError(f"{text[:40]!r} is not a group name: 1 to 255 printable characters")
     return text
+
+
+def instance_name(text: str) -> str:
+    """A static member's name, as Kafka takes it for group.instance.id."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text) or text in {".", ".."}:
+        raise ArgumentTypeError(f"{text!r} is not a member's name: letters, digits, '.', '_' and '-', 1 to 249 of them")
+    return text

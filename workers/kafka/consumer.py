@@ -1,5 +1,6 @@
 """The GroupConsumer on a real cluster: librdkafka's consumer behind the port that the consume loop knows."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -8,8 +9,16 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
 from workers.kafka.client import LastError, client_config, configuring, with_guarantees
-from workers.kafka.errors import BrokerUnavailable, OffsetNotAvailable, RequestRefused, TopicNotFound
-from workers.kafka.group import Fetched, GroupListener, Message, Start
+from workers.kafka.errors import (
+    BrokerUnavailable,
+    InstanceFenced,
+    KafkaError,
+    OffsetNotAvailable,
+    RequestRefused,
+    TopicNotFound,
+)
+from workers.kafka.group import Commit, Fetched, GroupListener, Message, NotCommitted, Start
+from workers.kafka.topic_identity import TopicIdentity
 
 log = structlog.get_logger(__name__)
 
@@ -23,10 +32,29 @@ _GUARANTEES = {
     "auto.offset.reset": "error",
     "fetch.queue.backoff.ms": _QUEUE_BACKOFF_MS,
 }
+# For each partition. librdkafka's defaults, 100,000 messages and 64 MB, are a gigabyte with a dozen partitions.
+_READ_AHEAD = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 16_384}
 _ANSWER_SECONDS = 5.0
 # How long a killed member keeps its partitions from others. librdkafka's default of 45 s makes every crash an outage.
 _SESSION_TIMEOUT_MS = 10_000
 _UNKNOWN_EPOCH = -1  # librdkafka's own word for it
+# Errors of a commit that tell that it did not happen; after any other, nobody knows.
+_REFUSED = frozenset(
+    {
+        ClientError.ILLEGAL_GENERATION,
+        ClientError.UNKNOWN_MEMBER_ID,
+        ClientError.REBALANCE_IN_PROGRESS,
+        ClientError.FENCED_INSTANCE_ID,
+        ClientError.FENCED_MEMBER_EPOCH,
+        ClientError.STALE_MEMBER_EPOCH,
+        ClientError.GROUP_AUTHORIZATION_FAILED,
+        ClientError.TOPIC_AUTHORIZATION_FAILED,
+        ClientError.UNKNOWN_TOPIC_OR_PART,
+        ClientError.OFFSET_METADATA_TOO_LARGE,
+        ClientError.INVALID_COMMIT_OFFSET_SIZE,
+        ClientError._ASSIGNMENT_LOST,
+    }
+)
 
 
 class KafkaGroupConsumer:
@@ -36,17 +64,20 @@ class KafkaGroupConsumer:
     that a rebalance stops only the partitions that move.
     """
 
-    def __init__(self, *, group: str, topic: str, **overrides: Any) -> None:
+    def __init__(self, *, group: str, topic: str, topic_id: str = "", **overrides: Any) -> None:
+        """`topic_id` tells the topic from one made anew under its name; without it that is not looked at."""
         ours = {"partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": _SESSION_TIMEOUT_MS}
-        config = client_config(**overrides)
+        config = {**_READ_AHEAD, **client_config(**overrides)}
         if config.get("group.protocol") != "consumer":  # there the broker assigns, and has the time-outs
             config = {**ours, **config}
         config = with_guarantees(config, {"group.id": group, **_GUARANTEES})
         self._incremental = "cooperative" in config.get("partition.assignment.strategy", "cooperative")
-        self._topic = topic
+        self._topic, self._topic_id = topic, topic_id
+        self._group, self._instance = group, config.get("group.instance.id", "")
         self._last_error = LastError()
         with configuring():
             self._client = Consumer({**config, "error_cb": self._last_error})
+        self._identity = TopicIdentity(topic=topic, topic_id=topic_id) if topic_id else None
 
     def join(self, listener: GroupListener) -> None:
         """Joins the group; partitions arrive during `fetch`."""
@@ -60,7 +91,7 @@ class KafkaGroupConsumer:
     def fetch(self, *, most: int, timeout: float) -> Fetched:
         """Up to `most` messages within `timeout` seconds; runs the rebalance callbacks.
 
-        Raises OffsetNotAvailable, TopicNotFound or RequestRefused for what waiting does not mend.
+        Raises OffsetNotAvailable, TopicNotFound, InstanceFenced or RequestRefused for what waiting does not mend.
         """
         messages: list[Message] = []
         ends: dict[int, int] = {}
@@ -70,19 +101,15 @@ class KafkaGroupConsumer:
                 messages.append(message)  # type: ignore[arg-type]
             elif error.code() == ClientError._PARTITION_EOF:
                 ends[message.partition() or 0] = message.offset() or 0
+            elif error.code() in (ClientError._AUTO_OFFSET_RESET, ClientError._LOG_TRUNCATION):
+                raise self._not_available(message.partition() or 0, message.offset() or 0, error.str())
             else:
                 self._check(error)
         return Fetched(messages, ends)
 
     def first_offset(self, partition: int) -> int:
         """The oldest offset that the partition still has. Raises BrokerUnavailable when none answers within 5 s."""
-        try:
-            lowest, _ = self._client.get_watermark_offsets(TopicPartition(self._topic, partition), _ANSWER_SECONDS)
-        except KafkaException as error:
-            reason = self._last_error.reason or error.args[0].str()
-            servers = client_config()["bootstrap.servers"]
-            raise BrokerUnavailable(servers=servers, timeout=_ANSWER_SECONDS, reason=reason) from error
-        return int(lowest)
+        return self._watermarks(partition)[0]
 
     def known_ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """The end of each partition as the last fetch told it, without asking; left out where none has told it."""
@@ -111,15 +138,47 @@ class KafkaGroupConsumer:
                 request=f"seek in {self._topic}[{partition}]", code=error.name(), reason=error.str()
             ) from None
 
-    def commit(self, positions: Mapping[int, int]) -> None:
-        """Tells Kafka the positions, without waiting: for other people's lag tools, we never read them back."""
+    def commit(self, commits: Mapping[int, Commit]) -> None:
+        """Tells Kafka the positions, without waiting for the answer; what it says comes too late to matter."""
         try:
-            self._client.commit(
-                offsets=[TopicPartition(self._topic, partition, offset) for partition, offset in positions.items()],
-                asynchronous=True,
-            )
+            self._client.commit(offsets=self._commits(commits), asynchronous=True)
         except KafkaException as refused:
             log.debug("kafka_commit_refused", reason=refused.args[0].str())
+
+    def commit_now(self, commits: Mapping[int, Commit]) -> NotCommitted:
+        """Tells Kafka the positions and waits for its answer, for up to the session's time-out or so."""
+        try:
+            answers = self._client.commit(offsets=self._commits(commits), asynchronous=False)
+            errors = {answer.partition: answer.error for answer in answers or () if answer.error is not None}
+        except KafkaException as failed:
+            errors = dict.fromkeys(commits, failed.args[0])
+        for error in {error.code(): error for error in errors.values()}.values():
+            log.warning("kafka_commit_failed", code=error.name(), reason=error.str())
+        refused = frozenset(partition for partition, error in errors.items() if error.code() in _REFUSED)
+        return NotCommitted(refused=refused, unknown=frozenset(errors) - refused)
+
+    def committed(self, partitions: Iterable[int]) -> Mapping[int, Commit]:
+        """What was committed last of each partition; left out where nothing was, or not by a consumer of this kind.
+
+        Raises BrokerUnavailable when nobody answers within 5 s, RequestRefused when the group is being rebalanced.
+        """
+        try:
+            answers = self._client.committed(self._positions(partitions), timeout=_ANSWER_SECONDS)
+        except KafkaException as failed:
+            raise self._unanswered("read the group's offsets", failed.args[0]) from failed
+        for answer in answers:
+            if answer.error is not None:
+                raise self._unanswered("read the group's offsets", answer.error)
+        found = {answer.partition: self._commit_of(answer) for answer in answers}
+        return {partition: commit for partition, commit in found.items() if commit is not None}
+
+    def check_topic(self) -> None:
+        """Returns when the topic is still the one that it was: all that was fetched before this call came from it.
+
+        May be called from another thread. Raises TopicMadeAnew, TopicNotFound or BrokerUnavailable.
+        """
+        if self._identity is not None:
+            self._identity.check()
 
     def close(self) -> None:
         """Leaves the group at once; partitions are revoked first."""
@@ -133,6 +192,8 @@ class KafkaGroupConsumer:
             self._client.incremental_assign(positions)
         else:
             self._client.assign(positions)
+        # Paused before it was lost, a partition is still paused when it comes back: for the client that is its state.
+        self.resume(partition for partition, start in starts.items() if not start.paused)
         self.pause(partition for partition, start in starts.items() if start.paused)
 
     def _taken(self, tell: Callable[[Sequence[int]], None], partitions: list[TopicPartition]) -> None:
@@ -144,10 +205,12 @@ class KafkaGroupConsumer:
 
     def _check(self, error: ClientError) -> None:
         match error.code():
-            case ClientError._AUTO_OFFSET_RESET:
-                raise OffsetNotAvailable(topic=self._topic, reason=error.str())
             case ClientError.UNKNOWN_TOPIC_OR_PART | ClientError._UNKNOWN_TOPIC:
                 raise TopicNotFound(self._topic)
+            case ClientError.FENCED_INSTANCE_ID | ClientError.UNRELEASED_INSTANCE_ID:
+                raise InstanceFenced(group=self._group, instance=self._instance)
+            case ClientError._FATAL if "same group.instance.id" in error.str():  # the code tells no more than that
+                raise InstanceFenced(group=self._group, instance=self._instance)
             case _ if error.fatal() or error.code() in (
                 ClientError._FATAL,  # how an error that ended the client is told to a poll; its own fatal() is false
                 ClientError.TOPIC_AUTHORIZATION_FAILED,
@@ -156,6 +219,54 @@ class KafkaGroupConsumer:
                 raise RequestRefused(request=f"consume {self._topic}", code=error.name(), reason=error.str())
             case _:
                 log.warning("kafka_error", code=error.name(), reason=error.str())
+
+    def _not_available(self, partition: int, wanted: int, reason: str) -> OffsetNotAvailable:
+        try:
+            self.check_topic()  # in a topic made anew it is no wonder, and no offset would mend it
+            there = self._watermarks(partition)
+        except BrokerUnavailable:
+            there = None
+        return OffsetNotAvailable(topic=self._topic, partition=partition, wanted=wanted, there=there, reason=reason)
+
+    def _watermarks(self, partition: int) -> tuple[int, int]:
+        try:
+            first, end = self._client.get_watermark_offsets(TopicPartition(self._topic, partition), _ANSWER_SECONDS)
+        except KafkaException as error:
+            raise self._unavailable(error.args[0]) from error
+        return int(first), int(end)
+
+    def _unanswered(self, request: str, error: ClientError) -> KafkaError:
+        if error.code() in _REFUSED:
+            return RequestRefused(request=request, code=error.name(), reason=error.str())
+        return self._unavailable(error)
+
+    def _unavailable(self, error: ClientError) -> BrokerUnavailable:
+        reason = self._last_error.reason or error.str()
+        servers = client_config()["bootstrap.servers"]
+        return BrokerUnavailable(servers=servers, timeout=_ANSWER_SECONDS, reason=reason)
+
+    def _commits(self, commits: Mapping[int, Commit]) -> list[TopicPartition]:
+        return [
+            TopicPartition(
+                self._topic,
+                partition,
+                commit.offset,
+                json.dumps({"epoch": commit.epoch, "topic": self._topic_id, "time": commit.latest_time}),
+                _UNKNOWN_EPOCH if commit.leader_epoch is None else commit.leader_epoch,
+            )
+            for partition, commit in commits.items()
+        ]
+
+    def _commit_of(self, found: TopicPartition) -> Commit | None:
+        try:
+            told = json.loads(found.metadata or "")
+            epoch, topic_id, latest_time = told["epoch"], told["topic"], told["time"]
+        except (ValueError, TypeError, KeyError):
+            return None
+        if found.offset < 0 or {type(epoch), type(latest_time)} != {int} or topic_id != self._topic_id:
+            return None
+        leader_epoch = None if found.leader_epoch in (None, _UNKNOWN_EPOCH) else found.leader_epoch
+        return Commit(found.offset, epoch, leader_epoch, latest_time)
 
     def _positions(self, partitions: Iterable[int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition) for partition in partitions]

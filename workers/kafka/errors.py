@@ -36,6 +36,22 @@ class RequestRefused(KafkaError):
         self.code = code
 
 
+class TransactionFailed(KafkaError):
+    """Kafka gave a transaction up: nothing of it is visible, or all; to send the same once more is safe."""
+
+    def __init__(self, *, topic: str, code: str, reason: str) -> None:
+        super().__init__(f"A transaction on {topic} failed: {reason} ({code}).")
+        self.code = code
+
+
+class ProducerFenced(KafkaError):
+    """Another producer has taken this one's transactional.id over: nothing that was not committed will ever be."""
+
+    def __init__(self, transactional_id: str) -> None:
+        super().__init__(f"Another process took over the transactional.id {transactional_id!r} in Kafka.")
+        self.transactional_id = transactional_id
+
+
 class InvalidClientConfig(KafkaError):
     """librdkafka does not take one of the settings."""
 
@@ -45,10 +61,50 @@ class InvalidClientConfig(KafkaError):
 
 
 class OffsetNotAvailable(KafkaError):
-    """The position where a group must go on is not in the topic any more, or not yet."""
+    """The position where a group must go on is not in the partition any more, or not yet.
 
-    def __init__(self, *, topic: str, reason: str) -> None:
+    `there` are the first offset that the partition still has and the one that its next message will get, where known.
+    """
+
+    def __init__(
+        self, *, topic: str, partition: int, wanted: int, there: tuple[int, int] | None, reason: str = ""
+    ) -> None:
+        because = f" Kafka says: {reason}." if reason else ""
         super().__init__(
-            f"The group's next message is not in the topic {topic!r}: {reason}. Messages were deleted before they "
-            "were read, or the topic lost its end. Nothing is skipped without a word: decide where to go on."
+            f"The group's next message, offset {wanted} of partition {partition}, is not in the topic {topic!r}"
+            f"{'' if there is None else _what_there_is(wanted, *there)}.{because} Nothing is skipped without a word: "
+            "decide where the group goes on, and say so with `manage.py move_offsets`."
         )
+        self.partition = partition
+        self.wanted = wanted
+
+
+class TopicMadeAnew(KafkaError):
+    """The topic was deleted and created again under its name: its offsets mean other messages now."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The topic {name!r} was made anew while it was read. Nothing of the new one was applied to the old one's "
+            "positions. Start again to read the new topic, from its earliest message on."
+        )
+        self.name = name
+
+
+class InstanceFenced(KafkaError):
+    """Another member of the group has our static membership's name."""
+
+    def __init__(self, *, group: str, instance: str) -> None:
+        super().__init__(
+            f"Another process has joined the group {group!r} as {instance!r} and takes this one's place. Each process "
+            "of a group needs a --group-instance-id (KAFKA_CONFIG_GROUP_INSTANCE_ID) of its own."
+        )
+
+
+def _what_there_is(wanted: int, first: int, end: int) -> str:
+    if wanted < first:
+        return (
+            f", which has {first} to {end - 1}: what came before was deleted unread"
+            if first < end
+            else (f", which is empty up to {end}: what it had was deleted unread")
+        )
+    return f", which ends at {end}: it has lost its end, or was made anew"

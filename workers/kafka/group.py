@@ -1,4 +1,4 @@
-"""A member of a consumer group, as the consume loop wants one: positions come from the listener, never from Kafka."""
+"""A member of a consumer group, as the consume loop wants one: where to begin comes from the listener alone."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,6 +68,27 @@ class Start:
     paused: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A position as it is told to Kafka: by which epoch of the partition's owner, and the last message's leader.
+
+    `latest_time` is the running maximum of the partition's record times, in microseconds since the Unix epoch.
+    """
+
+    offset: int
+    epoch: int
+    leader_epoch: int | None = None
+    latest_time: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NotCommitted:
+    """The partitions of which Kafka `refused` the commit, and those of which it is not known: nobody answered."""
+
+    refused: frozenset[int] = frozenset()
+    unknown: frozenset[int] = frozenset()
+
+
 class GroupListener(Protocol):
     """Told of rebalances from inside `fetch` and `close`."""
 
@@ -90,7 +111,7 @@ class GroupConsumer(Protocol):
     def fetch(self, *, most: int, timeout: float) -> Fetched:
         """Up to `most` messages within `timeout` seconds; tells the listener of rebalances.
 
-        Raises OffsetNotAvailable, TopicNotFound or RequestRefused for what waiting does not mend.
+        Raises OffsetNotAvailable, TopicNotFound, InstanceFenced or RequestRefused for what waiting does not mend.
         """
 
     def first_offset(self, partition: int) -> int:
@@ -108,8 +129,23 @@ class GroupConsumer(Protocol):
     def seek(self, partition: int, start: Start) -> None:
         """The next message delivered is the one at `start`. Raises RequestRefused while the partition is moving."""
 
-    def commit(self, positions: Mapping[int, int]) -> None:
-        """Tells Kafka the positions, without waiting: for other people's lag tools, they are never read back."""
+    def commit(self, commits: Mapping[int, Commit]) -> None:
+        """Tells Kafka the positions, without waiting for the answer; what it says comes too late to matter."""
+
+    def commit_now(self, commits: Mapping[int, Commit]) -> NotCommitted:
+        """Tells Kafka the positions and waits for its answer, for up to the session's time-out or so."""
+
+    def committed(self, partitions: Iterable[int]) -> Mapping[int, Commit]:
+        """What was committed last of each partition; left out where nothing was, or not by a consumer of this kind.
+
+        Raises BrokerUnavailable when nobody answers within 5 s, RequestRefused when the group is being rebalanced.
+        """
+
+    def check_topic(self) -> None:
+        """Returns when the topic is still the one that it was: all that was fetched before this call came from it.
+
+        May be called from another thread. Raises TopicMadeAnew, TopicNotFound or BrokerUnavailable.
+        """
 
     def close(self) -> None:
         """Leaves the group at once; partitions are revoked first."""

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from workers.kafka.errors import OffsetNotAvailable, RequestRefused
-from workers.kafka.group import AT_END, Fetched, GroupListener, Start
+from workers.kafka.errors import OffsetNotAvailable, RequestRefused, TopicMadeAnew
+from workers.kafka.group import AT_END, Commit, Fetched, GroupListener, NotCommitted, Start
 
 _CREATE_TIME = 1
 
@@ -62,7 +62,17 @@ class MemoryTopic:
     name = "memory"
 
     def __init__(self, partitions: int) -> None:
-        self._logs: list[list[MemoryMessage | None]] = [[] for _ in range(partitions)]
+        self.commits: dict[str, dict[int, Commit]] = {}
+        """What each group has committed, by partition."""
+        self.times_made = 0
+        self._logs: list[list[MemoryMessage | None]] = []
+        self._firsts: list[int] = []
+        self.make_anew(partitions)
+
+    def make_anew(self, partitions: int) -> None:
+        """Deletes the topic and creates it again, empty; consumers read on in it where they were in the old one."""
+        self.times_made += 1
+        self._logs = [[] for _ in range(partitions)]
         self._firsts = [0] * partitions
 
     @property
@@ -116,9 +126,14 @@ class _Reader:
 class MemoryGroupConsumer:
     """A GroupConsumer of one MemoryTopic. `idle` is called with the time-out when a fetch finds nothing."""
 
-    def __init__(self, topic: MemoryTopic, *, idle: Callable[[float], None] = lambda _: None) -> None:
-        self.committed: dict[int, int] = {}
+    def __init__(
+        self, topic: MemoryTopic, *, group: str = "rating", idle: Callable[[float], None] = lambda _: None
+    ) -> None:
+        self.commit_fault: NotCommitted | None = None
+        """What the next `commit_now` answers; what it does not name is committed."""
+        self._commits: dict[int, Commit] = topic.commits.setdefault(group, {})
         self._topic = topic
+        self._times_made = topic.times_made
         self._idle = idle
         self._listener: GroupListener | None = None
         self._readers: dict[int, _Reader] = {}
@@ -193,9 +208,30 @@ class MemoryGroupConsumer:
             raise RequestRefused(request=f"seek in memory[{partition}]", code="_STATE", reason="not assigned")
         self._readers[partition] = _Reader(start.offset, paused=self._readers[partition].paused)
 
-    def commit(self, positions: Mapping[int, int]) -> None:
+    def commit(self, commits: Mapping[int, Commit]) -> None:
         """See GroupConsumer."""
-        self.committed |= positions
+        self._commits |= commits
+
+    def commit_now(self, commits: Mapping[int, Commit]) -> NotCommitted:
+        """See GroupConsumer. Refuses what is not assigned."""
+        fault, self.commit_fault = self.commit_fault or NotCommitted(), None
+        refused = (fault.refused & commits.keys()) | (commits.keys() - self._readers.keys())
+        # Whether a commit that nobody has answered took place is left to the test: even partitions have it.
+        self._commits |= {
+            partition: commit
+            for partition, commit in commits.items()
+            if partition not in refused and (partition not in fault.unknown or partition % 2 == 0)
+        }
+        return NotCommitted(refused=frozenset(refused), unknown=fault.unknown & commits.keys())
+
+    def committed(self, partitions: Iterable[int]) -> Mapping[int, Commit]:
+        """See GroupConsumer."""
+        return {partition: self._commits[partition] for partition in partitions if partition in self._commits}
+
+    def check_topic(self) -> None:
+        """See GroupConsumer."""
+        if self._topic.times_made != self._times_made:
+            raise TopicMadeAnew(self._topic.name)
 
     def close(self) -> None:
         """See GroupConsumer."""
@@ -222,9 +258,12 @@ class MemoryGroupConsumer:
         for partition, reader in sorted(self._readers.items()):
             if reader.paused:
                 continue
-            if not self._topic.first(partition) <= reader.position <= self._topic.end(partition):
-                raise OffsetNotAvailable(topic=self._topic.name, reason=f"offset {reader.position} is out of range")
-            end = self._topic.end(partition)
+            first, end = self._topic.first(partition), self._topic.end(partition)
+            if not first <= reader.position <= end:
+                self.check_topic()
+                raise OffsetNotAvailable(
+                    topic=self._topic.name, partition=partition, wanted=reader.position, there=(first, end)
+                )
             while reader.position < end and len(messages) < most:
                 messages += self._topic.messages(partition, reader.position, reader.position + 1)
                 reader.position += 1

@@ -11,6 +11,9 @@ from django.conf import settings
 from workers.kafka.cluster import Cluster
 from workers.kafka.errors import BrokerUnavailable, RequestRefused, TopicNotFound
 
+_MIRROR_MESSAGE_BYTES = 2_097_152
+"""A message of the largest size that a topic takes by default (1,048,588 bytes) fits with our headers."""
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -52,7 +55,9 @@ def wanted_topics() -> list[TopicSpec]:
                 "message.timestamp.type": "LogAppendTime",
                 "retention.ms": str(settings.RATINGS_TOPIC_RETENTION_MS),
             },
-        )
+        ),
+        *_mirror_topics(),
+        *_aggregates_topics(),
     ]
 
 
@@ -97,6 +102,32 @@ def end_offsets(topic: Topic, *, timeout: float) -> dict[int, int]:
         place.partition: cluster.answer(future, request=f"list the offsets of {topic.name}", topic=topic.name).offset
         for place, future in futures.items()
     }
+
+
+def _mirror_topics() -> list[TopicSpec]:
+    """One partition keeps the letters' order; they keep their time too, and go when the messages themselves go."""
+    if not settings.RATINGS_DEAD_LETTER_TOPIC:
+        return []
+    config = {
+        "retention.ms": str(settings.RATINGS_TOPIC_RETENTION_MS),
+        "max.message.bytes": str(_MIRROR_MESSAGE_BYTES),
+    }
+    name, replication_factor = settings.RATINGS_DEAD_LETTER_TOPIC, settings.KAFKA_REPLICATION_FACTOR
+    return [TopicSpec(name=name, partitions=1, replication_factor=replication_factor, config=config)]
+
+
+def _aggregates_topics() -> list[TopicSpec]:
+    """As many partitions as the ratings have: a record's events and its aggregate are in partitions of one number."""
+    if not settings.RATINGS_PUBLISH_AGGREGATES:
+        return []
+    return [
+        TopicSpec(
+            name=settings.RATINGS_AGGREGATES_TOPIC,
+            partitions=settings.RATINGS_TOPIC_PARTITIONS,
+            replication_factor=settings.KAFKA_REPLICATION_FACTOR,
+            config={"cleanup.policy": "compact"},
+        )
+    ]
 
 
 def _description(cluster: Cluster, name: str) -> TopicDescription:

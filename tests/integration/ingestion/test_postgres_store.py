@@ -9,7 +9,7 @@ from django.db import connection
 
 from ratings.services import rater_erase
 from tests import rating_tables
-from tests.ingestion_stores import TIME, PostgresDatabase, letter, part, raters, take
+from tests.ingestion_stores import TIME, PostgresDatabase, letter, part, raters, take, write
 from tests.waiting import wait_until
 from workers.ingestion.consuming.batch import Batch
 from workers.ingestion.consuming.database import connect
@@ -28,13 +28,13 @@ def test_header_names_that_postgres_cannot_hold_are_written_in_another_way(postg
     store = postgres.store()
     claim = take(store, 0)[0]
     names = (("nul\x00", b"1"), ("half \ud800", b"2"))
-    store.apply(Batch([part(claim, letters=[letter(0, headers=names)])]))
+    write(store, Batch([part(claim, letters=[letter(0, headers=names)])]))
     assert DeadLetter.objects.get().headers == [["nul\\x00", "MQ=="], ["half \\ud800", "Mg=="]]
 
 
 def test_a_letter_says_where_it_was_and_why(postgres):
     store = postgres.store()
-    store.apply(Batch([part(take(store, 1)[1], partition=1, letters=[letter(0)])]))
+    write(store, Batch([part(take(store, 1)[1], partition=1, letters=[letter(0)])]))
     row = DeadLetter.objects.get()
     assert (row.cluster_id, row.topic_id, row.topic) == ("cluster-1", "topic-1", "ratings")
     assert (row.field, row.reason) == ("ratingValue", "it is wrong")
@@ -42,7 +42,7 @@ def test_a_letter_says_where_it_was_and_why(postgres):
 
 def test_a_topic_made_anew_and_another_cluster_begin_from_their_own_start(postgres):
     store = postgres.store()
-    store.apply(Batch([part(take(store, 0)[0], "a")]))
+    write(store, Batch([part(take(store, 0)[0], "a")]))
     anew = Topic(name="ratings", topic_id="topic-2", cluster_id="cluster-1", partitions=3)
     elsewhere = Topic(name="ratings", topic_id="topic-1", cluster_id="cluster-2", partitions=3)
     for topic in (anew, elsewhere):
@@ -65,9 +65,9 @@ def test_a_lost_connection_is_told_and_the_next_call_has_a_new_one(postgres):
     assert terminate_all_but_me() >= 1
     batch = Batch([part(claim, "a", letters=[letter(1)])])
     with pytest.raises(StoreUnavailable):
-        store.apply(batch)
-    store.apply(batch)
-    store.apply(batch)
+        write(store, batch)
+    write(store, batch)
+    write(store, batch)
     assert raters(postgres) == {"a"}
     assert [found[-1] for found in postgres.letters()] == [1]
 
@@ -92,9 +92,9 @@ def test_a_connection_lost_at_the_commit_leaves_all_or_nothing(postgres, monkeyp
 
     monkeypatch.setattr("psycopg.connection.Transaction", LosesOneAnswer)
     with pytest.raises(StoreUnavailable):
-        store.apply(batch)
+        write(store, batch)
     assert raters(postgres) == (set() if moment == "before" else {"a", "b"})
-    store.apply(batch)
+    write(store, batch)
     assert lost
     assert raters(postgres) == {"a", "b"}
     assert [found[-1] for found in postgres.letters()] == [1]
@@ -106,7 +106,7 @@ def test_a_new_owner_waits_for_the_writer_before_it_and_goes_on_behind_it(postgr
     claim = take(slow, 0)[0]
     with rating_tables.own_connection() as blocker, blocker.transaction():
         blocker.execute("LOCK TABLE ratings_rating IN ACCESS EXCLUSIVE MODE")
-        writing = threading.Thread(target=slow.apply, args=[Batch([part(claim, "a")])])
+        writing = threading.Thread(target=write, args=[slow, Batch([part(claim, "a")])])
         writing.start()
         wait_until(lambda: waiting_for_locks() == 1)
         claims = {}
@@ -130,10 +130,10 @@ def waiting_for_locks():
 def test_an_erasure_in_between_makes_the_ids_be_looked_up_again(postgres):
     store = postgres.store()
     claim = take(store, 0)[0]
-    store.apply(Batch([part(claim, "ab")]))
+    write(store, Batch([part(claim, "ab")]))
     rater_erase(provider_id="", user_id="a")
     claim.next_offset = 2
-    store.apply(Batch([part(claim, "a", time=TIME + 1)]))
+    write(store, Batch([part(claim, "a", time=TIME + 1)]))
     assert raters(postgres) == {"a", "b"}
 
 
@@ -155,9 +155,9 @@ def test_another_default_isolation_is_overridden(postgres):
 def test_a_letter_that_is_read_once_more_after_the_position_was_set_back_is_counted_not_doubled(postgres):
     store = postgres.store()
     batch = Batch([part(take(store, 0)[0], letters=[letter(0)])])
-    store.apply(batch)
+    write(store, batch)
     ConsumerOffset.objects.update(next_offset=0)
-    store.apply(batch)
+    write(store, batch)
     assert [found[-1] for found in postgres.letters()] == [2]
 
 
@@ -172,7 +172,7 @@ def test_nothing_is_pipelined_so_that_a_frozen_consumer_is_cut_off(postgres, mon
     store = postgres.store()
     claims = take(store, 0, 1)
     letters = [letter(1), letter(2)]
-    store.apply(Batch([part(claims[0], "a", letters=letters), part(claims[1], "b", partition=1)]))
+    write(store, Batch([part(claims[0], "a", letters=letters), part(claims[1], "b", partition=1)]))
     assert len(postgres.letters()) == 2
 
 
@@ -183,3 +183,21 @@ def test_whoever_sleeps_inside_a_transaction_is_cut_off(postgres):
             for name in ("idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout")
         ]
     assert timeouts == ["10s", "10s", "1min"]
+
+
+def test_another_database_behind_a_new_connection_has_numbers_of_its_own(postgres):
+    """As after a fail-over to an older state: what was looked up before the connection broke may be nobody's."""
+    store = postgres.store()
+    claim = take(store, 0)[0]
+    write(store, Batch([part(claim, "a")]))
+    claim.next_offset = 1
+    prepared = store.prepare(Batch([part(claim, "a")]))
+    terminate_all_but_me()
+    with connection.cursor() as cursor:
+        for table in ("rating", "recordaggregate", "record", "rater"):
+            cursor.execute(f"DELETE FROM ratings_{table}")
+    with pytest.raises(StoreUnavailable):
+        store.apply(prepared)
+    store.apply(prepared)
+    assert raters(postgres) == {"a"}
+    rating_tables.assert_consistent()

@@ -22,13 +22,18 @@ from tests import rating_tables
 from tests.examples import fixed, random
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
 PAST = 1_000_000_000_000_000
 READERS = ["ann", "bob", "joe"]
 COMMANDERS = ["cat", "eve"]
 ERASED = ["dan"]
 
 TimedEvent = tuple[RatingEvent, int]
+
+
+@pytest.fixture(autouse=True)
+def publishing(settings: Any) -> None:
+    """With every lock that a writer can take."""
+    settings.RATINGS_PUBLISH_AGGREGATES = True
 
 
 @dataclass(frozen=True)

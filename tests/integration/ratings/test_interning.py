@@ -105,6 +105,46 @@ def test_repeats_burn_no_numbers(cursor: psycopg.Cursor[Any]) -> None:
     assert later & 0xFFFFFFFF == max(key & 0xFFFFFFFF for key in keys) + 1
 
 
+def test_new_numbers_go_to_the_ids_they_were_given_to(cursor: psycopg.Cursor[Any]) -> None:
+    """The texts do not come back with the numbers: these are told apart by their order alone, in any collation."""
+    names = [
+        f"{letter}{number}" for number in range(150) for letter in ("a", "B", "é", "ß", "\U0001f600", "\uffff", "_")
+    ]
+    Interner().intern(cursor, [event("1", name) for name in names[::3]])  # some are there already
+    wanted = [event(name, name, provider) for name in names for provider in ("", "imdb")]
+    interned(cursor, Interner(), wanted)
+    users = {(rater.provider_id, rater.user_id): rater.id for rater in Rater.objects.all()}
+    films = {record.external_id: record.id for record in Record.objects.all()}
+    for memory in (Interner(), Interner(capacity=1)):  # found anew, and what was just added
+        for start in range(0, len(wanted), 700):
+            part = wanted[start : start + 700]
+            keys = interned(cursor, memory, part)
+            assert keys == [films[e.record_id] << RATER_BITS | users[e.provider_id, e.user_id] for e in part]
+
+
+def test_new_ids_are_added_in_one_order_whatever_their_order_in_the_batch(cursor: psycopg.Cursor[Any]) -> None:
+    """Two processes that add the same ids at once wait for each other's rows in that order: no deadlock."""
+    interned(cursor, Interner(), [event(str(n * 37 % 101), f"user {n * 53 % 101}") for n in range(101)])
+    users = [rater.user_id for rater in Rater.objects.order_by("id")]
+    films = [record.external_id for record in Record.objects.order_by("id")]
+    assert (users, films) == (sorted(users), sorted(films))
+
+
+def test_added_ids_are_remembered_under_their_own_numbers(cursor: psycopg.Cursor[Any]) -> None:
+    interner = Interner()
+    wanted = [event(str(n * 7919 % 1000), str(n * 6361 % 1000)) for n in range(1000)]
+    keys = interned(cursor, interner, wanted)
+    assert interned(cursor, interner, wanted) == keys
+    assert interned(cursor, Interner(), wanted) == keys  # as the database has them
+
+
+def test_another_type_with_the_same_ids_has_its_own_numbers(cursor: psycopg.Cursor[Any]) -> None:
+    wanted = [RatingEvent(kind, "1", provider, "ann", 5) for kind in ("movie", "book") for provider in ("", "imdb")]
+    keys = interned(cursor, Interner(), wanted)
+    assert len({key >> RATER_BITS for key in keys}) == 2
+    assert len({key & 0xFFFFFFFF for key in keys}) == 2
+
+
 def test_what_is_remembered_needs_no_statement() -> None:
     with own_connection() as connection, CountingCursor(connection) as cursor:
         interner = Interner()
@@ -120,8 +160,8 @@ def test_memory_is_bounded_and_correct_when_it_overflows(cursor: psycopg.Cursor[
     truth = interned(cursor, Interner(), wanted)
     for start in range(0, 100, 4):
         assert interned(cursor, interner, wanted[start : start + 4]) == truth[start : start + 4]
-        assert len(interner._records) <= 10
-        assert len(interner._raters) <= 10
+        assert interner._records.remembered <= 10
+        assert interner._raters.remembered <= 10
     assert interned(cursor, interner, wanted) == truth  # one batch beyond the capacity
 
 

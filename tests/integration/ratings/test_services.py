@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import psycopg
@@ -260,11 +261,16 @@ class TestLocks:
         }
         self.assert_first_only("ratings_recordaggregate", "record_id", works[writer])
 
-    @pytest.mark.parametrize("writer", ["events", "commands", "erasure"])
+    @pytest.mark.parametrize("writer", ["events", "events taken for a replay", "commands", "erasure"])
     def test_ratings_are_locked_in_the_order_of_their_keys(self, known: list[RatingEvent], writer: str) -> None:
+        def write_as_a_replay() -> None:
+            with patch("ratings.services.is_replay", return_value=True):
+                write(changed, [T + 1] * 300)
+
         changed = [event(60, record=e.record_id, user="00") for e in known[::-1]]
         works: dict[str, Callable[[], object]] = {
             "events": lambda: write(changed, [T + 1] * 300),
+            "events taken for a replay": write_as_a_replay,
             "commands": lambda: ratings_write_now(changed),
             "erasure": lambda: rater_erase(provider_id="", user_id="00"),
         }
@@ -301,6 +307,16 @@ class TestLocks:
             with held_up(watcher, first, lambda: ratings_write_now([event(20)])):
                 pass
         assert [rating.tenths for rating in standing("movie").values()] == [20]
+        assert_consistent()
+
+    def test_new_ids_are_nobodys_lock(self) -> None:
+        write([event(10)], [T])
+        with own_connection() as holder, own_connection() as watcher, own_connection() as other:
+            holder.execute("BEGIN")
+            holder.execute("SELECT FROM ratings_recordaggregate FOR UPDATE")
+            with held_up(watcher, holder, lambda: ratings_write_now([event(20, user="bob")])):
+                other.execute("SET lock_timeout = '1s'")
+                assert Interner().intern(other.cursor(), [event(30, user="bob")])
         assert_consistent()
 
     @staticmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import psycopg
 import pytest
@@ -223,6 +224,13 @@ def assert_as_in_order(kind: str, delivery: Delivery) -> None:
 @given(delivery=deliveries(), capacity=st.sampled_from([1, 1000]))
 def test_any_order_of_arrival_and_any_replay_end_alike(delivery: Delivery, capacity: int) -> None:
     check_any_arrival(delivery, capacity)
+
+
+@fixed(60)
+@given(delivery=deliveries(), capacity=st.sampled_from([1, 1000]))
+def test_batches_taken_for_replays_end_alike_too(delivery: Delivery, capacity: int) -> None:
+    with patch("ratings.services.is_replay", return_value=True):
+        check_any_arrival(delivery, capacity)
 
 
 @pytest.mark.soak

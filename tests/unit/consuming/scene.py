@@ -7,6 +7,8 @@ from concurrent.futures import Executor, Future
 from workers.ingestion.consuming.batch import BatchLimits
 from workers.ingestion.consuming.consumer import RatingConsumer
 from workers.ingestion.consuming.memory import InMemoryStore, MemoryTables
+from workers.ingestion.consuming.writing import Threads
+from workers.ingestion.delivery import Delivery
 from workers.ingestion.errors import StoreUnavailable
 from workers.kafka.memory import MemoryGroupConsumer, MemoryTopic
 
@@ -83,21 +85,55 @@ class _ManualFuture(Future):
         return super().exception(0)
 
 
+class InlineExecutor(Executor):
+    """Runs each call at once."""
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    def run_one(self):
+        """Nothing waits."""
+
+
 class FaultyStore:
-    """A store whose next calls fail as `faults` say: "before" anything is written, or "after" everything is."""
+    """A store whose next calls fail as `faults` say: "before" anything is written, or "after" everything is.
+
+    To prepare a batch is no such call: it fails `unprepared` times.
+    """
 
     def __init__(self, store, topic=None):
         self.store = store
         self.topic = topic
         self.faults = deque()
+        self.applied = []
+        self.unprepared = 0
         self.calls = []
 
-    def take(self, partitions, *, first_offset):
-        return self._call("take", lambda: self.store.take(partitions, first_offset=first_offset))
+    def begun(self):
+        return self._call("begun", self.store.begun)
 
-    def apply(self, batch):
-        self._check(batch)
-        self._call("apply", lambda: self.store.apply(batch))
+    def take(self, partitions, *, first_offset, committed=None):
+        return self._call("take", lambda: self.store.take(partitions, first_offset=first_offset, committed=committed))
+
+    def prepare(self, batch):
+        if self.unprepared:
+            self.unprepared -= 1
+            raise StoreUnavailable("the connection was refused")
+        return self.store.prepare(batch)
+
+    def apply(self, prepared, *, allowance=None):
+        self._check(prepared.batch)
+        return self._call("apply", lambda: self._apply(prepared, allowance))
+
+    def _apply(self, prepared, allowance):
+        applied = self.store.apply(prepared, allowance=allowance)
+        self.applied += [(part.partition, part.start, part.end) for part in prepared.batch]
+        return applied
 
     def positions(self):
         return self._call("positions", self.store.positions)
@@ -133,9 +169,10 @@ class Scene:
         self.topic = MemoryTopic(partitions)
         self.tables = MemoryTables()
 
-    def member(self, *partitions, group="rating", limits=None, flush_seconds=10.0):
+    def member(self, *partitions, group="rating", limits=None, flush_seconds=10.0, **more):
         """A consumer that has joined and owns `partitions`."""
-        member = Member(self, group=group, limits=limits or BatchLimits(messages=100), flush_seconds=flush_seconds)
+        limits = limits or BatchLimits(messages=100)
+        member = Member(self, group=group, limits=limits, flush_seconds=flush_seconds, **more)
         if partitions:
             member.source.give(*partitions)
             member.consumer.turn()
@@ -154,6 +191,12 @@ class Scene:
     def positions(self, group="rating"):
         return InMemoryStore(self.tables, group=group).positions()
 
+    def skipped(self):
+        return sum(position.skipped for position in self.tables.positions.values())
+
+    def committed(self, group="rating"):
+        return {partition: commit.offset for partition, commit in self.topic.commits.get(group, {}).items()}
+
     def letters(self):
         return {key[1:]: letter.attempts for key, letter in self.tables.letters.items()}
 
@@ -161,18 +204,20 @@ class Scene:
 class Member:
     """A consumer with its own clock-driven writer and a store that can fail."""
 
-    def __init__(self, scene, *, group, limits, flush_seconds):
+    def __init__(self, scene, *, group, limits, flush_seconds, delivery=Delivery.EXACTLY_ONCE, preparing=None):
         self.scene = scene
         self.executor = ManualExecutor(scene.clock)
-        self.store = FaultyStore(InMemoryStore(scene.tables, group=group), scene.topic)
-        self.source = MemoryGroupConsumer(scene.topic, idle=scene.clock.sleep)
+        self.preparing = preparing or InlineExecutor()
+        self.store = FaultyStore(InMemoryStore(scene.tables, group=group, delivery=delivery), scene.topic)
+        self.source = MemoryGroupConsumer(scene.topic, group=group, idle=scene.clock.sleep)
         self.consumer = RatingConsumer(
             source=self.source,
             store=self.store,
+            delivery=delivery,
             limits=limits,
             flush_seconds=flush_seconds,
             clock=scene.clock,
-            executor=self.executor,
+            threads=Threads(writing=self.executor, preparing=self.preparing),
         )
         self.source.join(self.consumer)
 

@@ -7,9 +7,9 @@ from workers.kafka.memory import MemoryMessage
 NOW = START * 1000
 
 
-def message(offset, *, partition=0, value=None, kind=1, milliseconds=START):
+def message(offset, *, partition=0, value=None, kind=1, milliseconds=START, headers=None):
     payload = put(f"u{offset}", 5) if value is None else value
-    return MemoryMessage(partition, offset, b"k", payload, None, (kind, milliseconds))
+    return MemoryMessage(partition, offset, b"k", payload, headers, (kind, milliseconds))
 
 
 def built(*messages, claims=None):
@@ -62,12 +62,32 @@ def test_slices_come_in_the_order_of_their_partitions():
 
 def test_messages_and_bytes_are_those_of_the_slices_that_are_left():
     batch = built(message(0), message(0, partition=1, value=b"x" * 70), message(1, partition=1, value=b""))
-    assert (batch.messages, batch.bytes) == (3, len(put("u0", 5)) + 70)
+    assert (batch.messages, batch.bytes) == (3, len(put("u0", 5)) + 70 + 2 * 16)  # sampled keys too
     left = batch.without({0})
-    assert (left.messages, left.bytes) == (2, 70)
+    assert (left.messages, left.bytes) == (2, 70 + 16)
     assert ranges(batch.only({0: Claim(1, 0), 1: Claim(2, 0)})) == {0: (0, 1, 1)}
 
 
 def test_a_time_that_the_broker_did_not_give_is_now():
     batch = built(message(0, kind=0, milliseconds=-1), message(1, milliseconds=START - 5))
     assert next(iter(batch)).times == [NOW, NOW]
+
+
+def test_headers_count_as_much_as_a_sample_of_them_says():
+    batch = built(
+        *[message(offset, value=b"", headers=[("ab", b"c" * 98), ("no value", None)]) for offset in range(48)]
+    )
+    assert batch.bytes == 48 * (1 + 108)
+
+
+def test_each_event_keeps_its_message():
+    (part,) = built(message(0), message(1, value=b"no json"), message(2))
+    assert [kept.offset() for kept in part.messages] == [0, 2]
+
+
+def test_a_message_that_is_no_event_is_kept_verbatim():
+    (part,) = built(message(0, value=b"no json", headers=[("a", b"1"), ("a", None)]))
+    (letter,) = part.letters
+    assert (letter.offset, letter.key, letter.value, letter.time) == (0, b"k", b"no json", NOW)
+    assert list(letter.headers) == [("a", b"1"), ("a", None)]
+    assert letter.reason

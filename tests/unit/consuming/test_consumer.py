@@ -17,7 +17,7 @@ def test_events_letters_and_positions_arrive_together(scene):
     assert scene.values() == {("a", "1"): 40, ("b", "1"): None}
     assert scene.letters() == {(0, 1): 1}
     assert scene.positions() == {0: 2, 1: 1}
-    assert member.source.committed == {0: 2, 1: 1}
+    assert scene.committed() == {0: 2, 1: 1}
     assert (member.consumer.tally.applied, member.consumer.tally.dead_lettered) == (2, 1)
 
 
@@ -63,7 +63,7 @@ def test_run_writes_what_it_fetched_and_gives_the_partitions_back(scene):
     turns = iter([False, False, True])
     member.consumer.run(lambda: next(turns))
     assert len(scene.values()) == 5
-    assert member.source.committed == {0: 5}
+    assert scene.committed() == {0: 5}
     assert member.source.assigned == frozenset()
 
 

@@ -230,18 +230,25 @@ def test_as_many_in_more_than_a_minute_do_not(scene):
     assert len(scene.values()) == 10
 
 
-def test_a_partition_that_is_revoked_and_given_back_within_one_fetch_is_read_from_where_it_stands(scene):
+@pytest.mark.parametrize("is_taken_at_once", [False, True])
+def test_a_partition_that_is_revoked_and_given_back_within_one_fetch_is_read_from_where_it_stands(
+    scene, is_taken_at_once
+):
     """What the same fetch had collected before is of the time before, and would leave a gap."""
     member = scene.member(0, limits=BatchLimits(messages=1_000), flush_seconds=1)
     scene.put(0, "a", 1)
     member.turns()
-    member.store.faults.extend(["before"] * 10_000)
+    if is_taken_at_once:
+        member.store.unprepared = 10_000
+    else:
+        member.store.faults.extend(["before"] * 10_000)
     scene.put(0, "b", 2)
     scene.topic.skip(0)
     member.source.revoke(0)
     member.source.give(0)
     member.turns()
     member.store.faults.clear()
+    member.store.unprepared = 0
     scene.clock.sleep(10)
     member.settle(100)
     assert scene.values() == {("a", "1"): 10, ("b", "1"): 20}

@@ -1,10 +1,13 @@
 """Which of the client's errors end a consumer, and which it goes on from."""
 
+from types import SimpleNamespace
+
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from workers.kafka.consumer import KafkaGroupConsumer
-from workers.kafka.errors import OffsetNotAvailable, RequestRefused, TopicNotFound
+from workers.kafka.errors import InstanceFenced, OffsetNotAvailable, RequestRefused, TopicNotFound
+from workers.kafka.group import Commit, NotCommitted
 
 
 @pytest.fixture
@@ -21,7 +24,7 @@ def consumer():
         (KafkaError.GROUP_AUTHORIZATION_FAILED, RequestRefused),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, RequestRefused),
         (KafkaError.UNKNOWN_TOPIC_OR_PART, TopicNotFound),
-        (KafkaError._AUTO_OFFSET_RESET, OffsetNotAvailable),
+        (KafkaError.FENCED_INSTANCE_ID, InstanceFenced),
     ],
 )
 def test_what_waiting_does_not_mend_ends_the_consumer(consumer, code, ending):
@@ -32,3 +35,56 @@ def test_what_waiting_does_not_mend_ends_the_consumer(consumer, code, ending):
 @pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError._MAX_POLL_EXCEEDED, KafkaError._ALL_BROKERS_DOWN])
 def test_what_waiting_mends_is_waited_for(consumer, code):
     consumer._check(KafkaError(code, "for a test"))
+
+
+class Client:
+    """A client whose broker answers as the test says."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def commit(self, *, offsets, asynchronous):
+        if isinstance(self.answer, KafkaError):
+            raise KafkaException(self.answer)
+        if asynchronous:  # whoever does not wait is told nothing
+            return None
+        return [SimpleNamespace(partition=at.partition, error=self.answer.get(at.partition)) for at in offsets]
+
+    def close(self):
+        pass
+
+
+REBALANCED = KafkaError(KafkaError.ILLEGAL_GENERATION)
+UNANSWERED = KafkaError(KafkaError._TIMED_OUT)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({}, NotCommitted()),
+        ({0: REBALANCED}, NotCommitted(refused=frozenset({0}))),
+        ({0: REBALANCED, 1: UNANSWERED}, NotCommitted(refused=frozenset({0}), unknown=frozenset({1}))),
+        (REBALANCED, NotCommitted(refused=frozenset({0, 1}))),
+        (KafkaError(KafkaError.FENCED_INSTANCE_ID), NotCommitted(refused=frozenset({0, 1}))),
+        (UNANSWERED, NotCommitted(unknown=frozenset({0, 1}))),
+        (KafkaError(KafkaError._TRANSPORT), NotCommitted(unknown=frozenset({0, 1}))),
+    ],
+)
+def test_a_commit_is_refused_or_unknown_or_done(consumer, monkeypatch, answer, expected):
+    monkeypatch.setattr(consumer, "_client", Client(answer))
+    assert consumer.commit_now({0: Commit(5, epoch=1), 1: Commit(6, epoch=1)}) == expected
+
+
+def test_a_position_that_is_not_there_says_so_though_nobody_tells_what_is(consumer):
+    told = str(consumer._not_available(3, 17, "Broker: Offset out of range"))
+    assert "offset 17 of partition 3" in told
+    assert "Broker: Offset out of range" in told
+    assert "move_offsets" in told
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [((20, 30), "which has 20 to 29"), ((20, 20), "which is empty up to 20"), ((0, 5), "which ends at 5")],
+)
+def test_a_position_that_is_not_there_is_told_with_what_is(there, said):
+    assert said in str(OffsetNotAvailable(topic="t", partition=0, wanted=10, there=there))

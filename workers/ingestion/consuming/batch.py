@@ -2,21 +2,31 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import methodcaller
 
 from ratings.errors import InvalidRating
 from ratings.events import RatingEvent, decode_event
 from workers.kafka.group import Message, headers_of
 
+_partition_of = methodcaller("partition")
+
 _NO_TIME = 0
 """librdkafka's TIMESTAMP_NOT_AVAILABLE."""
+_SAMPLED = 16
+"""One message in so many has its key and headers read for their size, and stands for its neighbours."""
 _NO_HEADERS = "its headers are not kept, as the name of one is not UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """When a batch is written: at this many messages or bytes, or when its first message is this many seconds old."""
+    """When a batch is written: at this many messages or bytes, or when its first message is this many seconds old.
 
-    messages: int = 20_000
+    While the two before it are on their way a batch waits and grows: it is small when little comes, and as large as
+    this, give or take a fetch, while the group is behind.
+    """
+
+    messages: int = 50_000
     bytes: int = 16_777_216
     seconds: float = 0.2
 
@@ -62,6 +72,8 @@ class Slice:
     leader_epoch: int | None = None
     events: list[RatingEvent] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    """Those of the events, one each: one that the database refuses is kept verbatim."""
     letters: list[Letter] = field(default_factory=list)
     bytes: int = 0
 
@@ -86,41 +98,59 @@ class Batch:
         """The partitions that have a slice here."""
         return self._slices.keys()
 
+    @property
+    def letters(self) -> int:
+        """How many dead letters it brings."""
+        return sum(len(part.letters) for part in self._slices.values())
+
     def add(self, messages: Iterable[Message], claims: Mapping[int, Claim], *, now: int) -> None:
         """Decodes the messages of claimed partitions; others are dropped, and so is an offset that was added before.
 
         A message's time is Kafka's, but never before an earlier one's of its partition nor after `now`, both in
         microseconds.
         """
-        part: Slice | None = None
+        for partition, run in groupby(messages, _partition_of):
+            part = self._slice(partition, claims)
+            if part is not None:
+                self._add_run(part, run, now)
+
+    def _add_run(self, part: Slice, messages: Iterable[Message], now: int) -> None:
+        """What is done for each message is the consumer's CPU: locals and bound methods, and one look at each field."""
+        add_event, add_time, add_message = part.events.append, part.times.append, part.messages.append
+        end, latest_time = part.end, part.latest_time
+        count, size, last = 0, 0, None
         for message in messages:
-            partition, offset = message.partition(), message.offset()
-            if part is None or part.partition != partition:  # messages come in runs of one partition
-                part = self._slice(partition, claims)
-            if part is None or offset < part.end:
+            offset = message.offset()
+            if offset < end:
                 continue
             value = message.value()
             kind, milliseconds = message.timestamp()
             time = milliseconds * 1000
             if time > now or kind == _NO_TIME:
                 time = now
-            if time < part.latest_time:
-                time = part.latest_time
+            if time < latest_time:
+                time = latest_time
             else:
-                part.latest_time = time
+                latest_time = time
             try:
                 event = decode_event(value)
             except InvalidRating as invalid:
-                part.letters.append(_letter(message, time, invalid))
+                part.letters.append(letter_of(message, time, field=invalid.field, reason=invalid.reason))
             else:
-                part.events.append(event)
-                part.times.append(time)
-            part.end = offset + 1
-            part.leader_epoch = message.leader_epoch()
-            size = len(value) if value else 0
+                add_event(event)
+                add_time(time)
+                add_message(message)
+            if value:
+                size += len(value)
+            if offset % _SAMPLED == 0:
+                size += _SAMPLED * _rest_of_its_size(message)
+            count += 1
+            end, last = offset + 1, message
+        if last is not None:
+            part.end, part.latest_time, part.leader_epoch = end, latest_time, last.leader_epoch()
             part.bytes += size
             self.bytes += size
-            self.messages += 1
+            self.messages += count
 
     def pass_end(self, ends: Mapping[int, int], claims: Mapping[int, Claim]) -> None:
         """Extends the slices to the end that the partition has for now."""
@@ -135,12 +165,26 @@ class Batch:
                     part.end = end
 
     def only(self, claims: Mapping[int, Claim]) -> "Batch":
-        """The slices whose partition is still claimed with the same epoch."""
-        return Batch(part for part in self if part.partition in claims and claims[part.partition].epoch == part.epoch)
+        """The slices whose partition is still claimed with the same epoch; the batch itself if it loses none."""
+        return self.without(
+            [
+                part.partition
+                for part in self
+                if part.partition not in claims or claims[part.partition].epoch != part.epoch
+            ]
+        )
 
     def without(self, partitions: Collection[int]) -> "Batch":
-        """The slices of the other partitions."""
+        """The slices of the other partitions; the batch itself if that is all."""
+        if self._slices.keys().isdisjoint(partitions):
+            return self
         return Batch(part for part in self if part.partition not in partitions)
+
+    def passing(self, partitions: Collection[int]) -> "Batch":
+        """The batch with nothing in the slices of these partitions but their end: what stood there is passed over."""
+        if self._slices.keys().isdisjoint(partitions):
+            return self
+        return Batch(_passed(part) if part.partition in partitions else part for part in self)
 
     def _slice(self, partition: int, claims: Mapping[int, Claim]) -> Slice | None:
         part = self._slices.get(partition)
@@ -160,7 +204,24 @@ class Batch:
         return part
 
 
-def _letter(message: Message, time: int, invalid: InvalidRating) -> Letter:
+def _passed(part: Slice) -> Slice:
+    return Slice(
+        partition=part.partition,
+        epoch=part.epoch,
+        start=part.end,
+        end=part.end,
+        latest_time=part.latest_time,
+        leader_epoch=part.leader_epoch,
+    )
+
+
+def _rest_of_its_size(message: Message) -> int:
+    headers = sum(len(name) + len(value or b"") for name, value in headers_of(message) or ())
+    return len(message.key() or b"") + headers
+
+
+def letter_of(message: Message, time: int, *, field: str, reason: str) -> Letter:
+    """The message, verbatim, as a dead letter; `time` in microseconds since the Unix epoch."""
     headers = headers_of(message)
     return Letter(
         offset=message.offset(),
@@ -168,6 +229,6 @@ def _letter(message: Message, time: int, invalid: InvalidRating) -> Letter:
         value=message.value(),
         headers=headers or (),
         time=time,
-        field=invalid.field,
-        reason=invalid.reason if headers is not None else f"{invalid.reason}; {_NO_HEADERS}",
+        field=field,
+        reason=reason if headers is not None else f"{reason}; {_NO_HEADERS}",
     )

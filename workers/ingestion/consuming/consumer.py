@@ -1,30 +1,30 @@
-"""The consume loop: from Kafka into the store, each message exactly once, whatever restarts in between.
+"""The consume loop: from Kafka into the store, each message as often as was promised, whatever restarts in between.
 
-The loop fetches and decodes in the caller's thread while the previous batch is written in another. Positions live in
-the store and move in the transaction that writes the batch. The store's epoch decides who owns a partition; Kafka's
-group protocol only proposes.
+The loop fetches and decodes in the caller's thread while one batch is prepared and the one before it written, each in
+a thread of its own. The store's epoch decides who owns a partition; Kafka's group protocol only proposes.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Executor
 
 import structlog
 
-from workers.ingestion.consuming.backoff import Backoff, RateLimit
 from workers.ingestion.consuming.batch import Batch, BatchLimits, Claim
+from workers.ingestion.consuming.breaker import DeadLetterBreaker
 from workers.ingestion.consuming.clock import Clock, SystemClock
+from workers.ingestion.consuming.ownership import Ownership
 from workers.ingestion.consuming.store import IngestionStore
-from workers.ingestion.consuming.writing import BatchWriter, Tally
-from workers.ingestion.errors import Fenced, StoreUnavailable, TakenOverRepeatedly
-from workers.kafka.errors import BrokerUnavailable, RequestRefused
-from workers.kafka.group import AT_END, GroupConsumer, Start
+from workers.ingestion.consuming.writing import BatchWriter, Tally, Threads
+from workers.ingestion.delivery import Delivery
+from workers.ingestion.errors import Fenced, StoreUnavailable
+from workers.kafka.group import Commit, GroupConsumer, Start
 
 log = structlog.get_logger(__name__)
 
 _FETCH_MOST = 1_000
 _FETCH_TIMEOUT = 0.05
-_WRITE_WAIT = 0.5
-_RETAKES_PER_MINUTE = 5
+# How long a full loop waits for the writer before it stops delivery: what Kafka's client has fetched ahead is dropped
+# then and fetched again.
+_WRITE_WAIT = 2.0
 
 
 class RatingConsumer:
@@ -35,34 +35,42 @@ class RatingConsumer:
         *,
         source: GroupConsumer,
         store: IngestionStore,
+        delivery: Delivery = Delivery.EXACTLY_ONCE,
         limits: BatchLimits | None = None,
+        breaker: DeadLetterBreaker | None = None,
         flush_seconds: float = 10.0,
         on_tick: Callable[["RatingConsumer"], None] = lambda _: None,
         clock: Clock | None = None,
-        executor: Executor | None = None,
+        threads: Threads | None = None,
     ) -> None:
+        """`delivery` must be the store's own."""
         self._source = source
         self._store = store
+        self._commits_first = delivery == Delivery.AT_MOST_ONCE
         self._limits = limits or BatchLimits()
         self._flush_seconds = flush_seconds
         self._on_tick = on_tick
         self._clock = clock or SystemClock()
-        self._writer = BatchWriter(store=store, clock=self._clock, executor=executor)
-        self._claims: dict[int, Claim] = {}
-        self._unclaimed: set[int] = set()
-        self._taken_away = False
+        self._writer = BatchWriter(
+            store=store,
+            check=source.check_topic,
+            clock=self._clock,
+            breaker=breaker or DeadLetterBreaker(),
+            threads=threads,
+            repeats=not self._commits_first,
+        )
+        self._ownership = Ownership(source=source, store=store, writer=self._writer, clock=self._clock)
         self._building = Batch()
         self._began = 0.0
         self._held = False
         self._closing = False
-        self._retake_backoff = Backoff(first=0.1, most=5.0, clock=self._clock)
-        self._retakes = RateLimit(most=_RETAKES_PER_MINUTE, seconds=60.0, clock=self._clock)
 
     def run(self, finished: Callable[[], bool]) -> None:
         """Consumes until `finished()`; what was fetched by then is written before the partitions are given back.
 
-        The database being away is waited out. Raises OffsetNotAvailable, TopicNotFound, TakenOverRepeatedly or
-        StoreNotReady for what waiting does not mend; nothing is written then that is not written whole.
+        The database being away is waited out. Raises OffsetNotAvailable, TopicMadeAnew, TopicNotFound,
+        TakenOverRepeatedly, TooManyDeadLetters or StoreNotReady for what waiting does not mend; nothing is written
+        then that is not written whole.
         """
         try:
             self._wait_for_store(finished)
@@ -83,9 +91,11 @@ class RatingConsumer:
 
     def turn(self) -> None:
         """One turn of the loop: a fraction of a second, unless the store or a rebalance takes longer."""
-        self._retake()
-        self._submit_if_due()
+        if not self._writer.is_writing:
+            self._ownership.retake(paused=self._held)
+        self._write_if_due()
         self._fetch()
+        self._writer.check_now_and_then()
         self._on_tick(self)
         self._settle()  # last: positions can be looked at while nothing is written, before the next turn
 
@@ -116,12 +126,16 @@ class RatingConsumer:
         """The partitions that this process owns, and the next offset of each that it has not yet put into a batch."""
         return {partition: claim.next_offset for partition, claim in self._claims.items()}
 
+    @property
+    def _claims(self) -> Mapping[int, Claim]:
+        return self._ownership.claims
+
     # --- Fetching -----------------------------------------------------------------------------------------------------
 
     def _fetch(self) -> None:
         if not self._is_full():
             self._release()
-        elif self._writer.in_flight is None or (self._writer.is_writing and self._writer.wait(_WRITE_WAIT)):
+        elif self._writer.is_empty or (self._writer.is_writing and self._writer.wait(_WRITE_WAIT)):
             return
         else:
             self._hold()
@@ -151,21 +165,45 @@ class RatingConsumer:
 
     # --- Writing ------------------------------------------------------------------------------------------------------
 
-    def _submit_if_due(self) -> None:
+    def _write_if_due(self) -> None:
+        self._begin_write()
+        if self._is_full() or self._clock.seconds() - self._began >= self._limits.seconds:
+            self._hand_over()
+            self._begin_write()
+
+    def _hand_over(self) -> None:
+        """The batch that is built goes to the writer, if that has a place for it."""
+        if self._building and self._writer.waiting is None:
+            batch, self._building = self._building, Batch()
+            for part in batch:
+                claim = self._claims[part.partition]
+                claim.next_offset, claim.latest_time, claim.leader_epoch = part.end, part.latest_time, part.leader_epoch
+            self._writer.hand_over(batch)
+
+    def _begin_write(self) -> None:
+        """Begins to write, or to repeat, what is next, if nothing is written at the moment."""
         if self._writer.is_writing:
             return
         if self._writer.in_flight is not None:
-            if self._writer.may_try:
-                self._writer.submit(self._writer.in_flight.only(self._claims))
-        elif self._building and (self._is_full() or self._clock.seconds() - self._began >= self._limits.seconds):
-            self._submit_building()
+            self._writer.repeat(self._claims)
+        elif self._writer.waiting is not None:
+            batch: Batch | None = self._writer.waiting.only(self._claims)
+            if batch and self._commits_first:
+                batch = self._committed(batch)
+            if batch is not None:
+                self._writer.begin(batch)
 
-    def _submit_building(self) -> None:
-        batch, self._building = self._building, Batch()
-        for part in batch:
-            claim = self._claims[part.partition]
-            claim.next_offset, claim.latest_time, claim.leader_epoch = part.end, part.latest_time, part.leader_epoch
-        self._writer.submit(batch)
+    def _committed(self, batch: Batch) -> Batch | None:
+        """What of the batch may be written once, as Kafka has its end now; None while the store is not ready for it.
+
+        Where Kafka refuses, somebody else reads it; where Kafka does not answer, nobody may.
+        """
+        if not self._writer.may_try or not self._writer.is_prepared(_WRITE_WAIT) or self.positions() is None:
+            return None  # each batch that is begun without a store is lost: one is risked on a store that answers
+        self._writer.weigh(batch)  # before Kafka takes it for done
+        not_committed = self._source.commit_now(_commits(batch))
+        self._give_up(not_committed.refused)
+        return batch.only(self._claims).passing(not_committed.unknown)
 
     def _settle(self) -> None:
         """Takes note of what became of the batch in flight, if that is known."""
@@ -175,43 +213,29 @@ class RatingConsumer:
             self._fenced(fenced)
             return
         if written is not None:
-            self._retake_backoff.reset()
-            self._source.commit({part.partition: part.end for part in written if part.partition in self._claims})
+            self._ownership.hold_on()
+            if not self._commits_first:
+                self._source.commit(_commits(written.only(self._claims)))
 
     def _flush(self) -> None:
         """Writes what was fetched, within `flush_seconds`; what is left then is fetched again by the next owner."""
         deadline = self._clock.seconds() + self._flush_seconds
-        while (self._writer.in_flight is not None or self._building) and self._clock.seconds() < deadline:
+        while (self._building or not self._writer.is_empty) and self._clock.seconds() < deadline:
+            self._hand_over()
+            self._begin_write()
             if self._writer.is_writing:
                 self._writer.wait(deadline - self._clock.seconds())
-            elif self._writer.in_flight is None:
-                self._submit_building()
-            elif self._writer.may_try:
-                self._writer.submit(self._writer.in_flight.only(self._claims))
             else:
                 self._clock.sleep(0.01)
             self._settle()
-        if self._writer.in_flight is not None or self._building:
+        if self._building or not self._writer.is_empty:
             log.warning("left_unwritten", messages=self._building.messages, reason=self.waiting_for or "out of time")
 
     # --- Ownership ----------------------------------------------------------------------------------------------------
 
     def partitions_assigned(self, partitions: Sequence[int]) -> Mapping[int, Start]:
         """Takes the partitions over in the store; those that it cannot take now start paused, and the loop goes on."""
-        try:
-            claims = self._take(partitions)
-        except Exception as error:  # whatever it is, a callback must not raise: the loop meets it again in `_retake`
-            log.warning("take_over_failed", partitions=sorted(partitions), reason=str(error))
-            claims = {}
-        self._claims |= claims
-        self._unclaimed |= set(partitions) - claims.keys()
-        log.info("partitions_assigned", partitions=sorted(partitions), not_yet_taken=sorted(self._unclaimed))
-        return {
-            partition: self._start(claims[partition], paused=self._held)
-            if partition in claims
-            else Start(offset=AT_END, paused=True)
-            for partition in partitions
-        }
+        return self._ownership.assigned(partitions, paused=self._held)
 
     def partitions_revoked(self, partitions: Sequence[int]) -> None:
         """Writes what was fetched of these partitions, then lets go of them."""
@@ -229,24 +253,14 @@ class RatingConsumer:
         log.warning("partitions_lost", partitions=sorted(partitions))
 
     def _let_go(self, partitions: Collection[int]) -> None:
-        # A batch in flight keeps its slices: if it is refused, `only` leaves these partitions out of the repeat.
-        for partition in partitions:
-            self._claims.pop(partition, None)
-            self._unclaimed.discard(partition)
+        # The writer's batches keep their slices: what is begun or repeated later is begun without these partitions.
+        self._ownership.let_go(partitions)
         self._building = self._building.without(partitions)
 
     def _give_up(self, partitions: Collection[int]) -> None:
         """Lets go of partitions that stay assigned, to take them over again from where they then stand."""
-        if partitions:
-            self._let_go(partitions)
-            self._unclaimed |= set(partitions)
-            self._source.pause(partitions)
-
-    def _take(self, partitions: Sequence[int]) -> dict[int, Claim]:
-        begun = self._writer.ask(self._store.positions)
-        # Asked here and not by the store: during a rebalance Kafka's client answers no other thread.
-        firsts = {partition: self._source.first_offset(partition) for partition in partitions if partition not in begun}
-        return self._writer.ask(lambda: self._store.take(partitions, first_offset=firsts.__getitem__))
+        self._ownership.give_up(partitions)
+        self._building = self._building.without(partitions)
 
     def _fenced(self, fenced: Fenced) -> None:
         """Another owner: its partitions leave the batch, the others are written again without them."""
@@ -257,39 +271,10 @@ class RatingConsumer:
         mine = fenced.partitions & set(current.partitions)
         self._give_up(mine)
         if mine:
-            self._taken_away = True
-            self._retake_backoff.begin()
+            self._ownership.taken_away()
         log.warning("fenced", partitions=sorted(fenced.partitions), still_assigned=sorted(mine))
         self._writer.submit(current.without(fenced.partitions))
 
-    def _retake(self) -> None:
-        """Takes over what is assigned but not owned: after a failed take-over, or when somebody else took it."""
-        if not self._unclaimed or self._writer.is_writing or not self._retake_backoff.is_over():
-            return
-        if self._taken_away and not self._retakes.allow():
-            raise TakenOverRepeatedly(
-                f"Partitions {sorted(self._unclaimed)} were taken from this consumer more than {_RETAKES_PER_MINUTE} "
-                "times in a minute. Does another consumer of this group read the topic through another address?"
-            )
-        try:
-            claims = self._take(sorted(self._unclaimed))
-            for partition, claim in claims.items():
-                self._source.seek(partition, self._start(claim))
-        except (StoreUnavailable, BrokerUnavailable, RequestRefused) as error:
-            if self._taken_away:
-                self._retakes.forgive()
-            self._retake_backoff.begin()
-            self._writer.waiting_for = str(error)
-            log.warning("take_over_failed", partitions=sorted(self._unclaimed), reason=str(error))
-            return
-        self._taken_away = False
-        self._claims |= claims
-        self._unclaimed -= claims.keys()
-        if not self._held:
-            self._source.resume(claims)
-        self._writer.is_here()
-        log.info("partitions_taken", partitions=sorted(claims))
 
-    @staticmethod
-    def _start(claim: Claim, *, paused: bool = False) -> Start:
-        return Start(offset=claim.next_offset, leader_epoch=claim.leader_epoch, paused=paused)
+def _commits(batch: Batch) -> dict[int, Commit]:
+    return {part.partition: Commit(part.end, part.epoch, part.leader_epoch, part.latest_time) for part in batch}

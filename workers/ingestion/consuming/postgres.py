@@ -2,62 +2,28 @@
 
 import base64
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import psycopg
-import structlog
 
-from ratings.errors import StaleIds
+from ratings.errors import AggregateMissing, StaleIds
 from ratings.interning import Interner
 from ratings.services import rating_writes, ratings_write
-from workers.ingestion.consuming.batch import Batch, Claim, Letter, Slice
-from workers.ingestion.consuming.database import connect, is_refused_login, is_worth_a_repeat
-from workers.ingestion.errors import Fenced, StoreNotReady, StoreUnavailable
+from workers.ingestion.consuming.batch import Batch, Claim, Letter
+from workers.ingestion.consuming.breaker import Allowance
+from workers.ingestion.consuming.database import refusal_of
+from workers.ingestion.consuming.offsets import FenceFellShortError, GroupOffsets, moment
+from workers.ingestion.consuming.session import Session
+from workers.ingestion.consuming.sifting import Sifter
+from workers.ingestion.consuming.store import Applied, Prepared
+from workers.ingestion.delivery import Delivery
+from workers.ingestion.errors import StoreNotReady
+from workers.kafka.group import Commit
 from workers.kafka.topics import Topic
-
-log = structlog.get_logger(__name__)
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNDEFINED_TABLE = "42P01"
-
-_OURS = '"group" = %(group)s AND cluster_id = %(cluster_id)s AND topic_id = %(topic_id)s'
-
-_KNOWN = f"SELECT partition FROM ingestion_consumeroffset WHERE {_OURS}"
-
-_TAKE = """
-INSERT INTO ingestion_consumeroffset AS standing
-       ("group", cluster_id, topic_id, topic, partition, next_offset, epoch, updated_at)
-VALUES (%(group)s, %(cluster_id)s, %(topic_id)s, %(topic)s, %(partition)s, %(first_offset)s, 1, clock_timestamp())
-ON CONFLICT ("group", cluster_id, topic_id, partition) DO UPDATE
-SET epoch = standing.epoch + 1, updated_at = clock_timestamp()
-RETURNING epoch, next_offset, latest_time, leader_epoch
-"""
-
-# The fence: a row that another consumer has taken, or that stands elsewhere, is not advanced: the count falls short.
-# One statement each for this and for the letters, never executemany: psycopg pipelines that, and while a pipeline is
-# open the server's idle_in_transaction_session_timeout does not run. A process that is frozen just then would keep the
-# rows locked, and their next owner out, for as long as it sleeps.
-_ADVANCE = f"""
-UPDATE ingestion_consumeroffset AS standing SET
-    next_offset = part.end_offset, latest_time = part.latest_time, leader_epoch = part.leader_epoch,
-    updated_at = clock_timestamp()
-FROM unnest(
-    %(partitions)s::int[], %(epochs)s::bigint[], %(starts)s::bigint[], %(ends)s::bigint[],
-    %(latest_times)s::timestamptz[], %(leader_epochs)s::int[]
-) AS part (number, epoch, start_offset, end_offset, latest_time, leader_epoch)
-WHERE {_OURS} AND standing.partition = part.number AND standing.epoch = part.epoch
-  AND standing.next_offset = part.start_offset
-"""
-
-_STANDING = f"""
-SELECT partition, epoch, next_offset FROM ingestion_consumeroffset
-WHERE {_OURS} AND partition = ANY(%(partitions)s) ORDER BY partition FOR UPDATE
-"""
-
-_POSITIONS = f"SELECT partition, next_offset FROM ingestion_consumeroffset WHERE {_OURS}"
 
 _DEAD_LETTERS = """
 INSERT INTO ingestion_deadletter AS standing
@@ -73,128 +39,126 @@ ON CONFLICT ("group", cluster_id, topic_id, partition, "offset") DO UPDATE SET a
 
 
 class PostgresStore:
-    """An IngestionStore on Django's default database, over one connection that is made anew after it broke."""
+    """An IngestionStore on Django's default database, over two connections that are made anew after they broke.
 
-    def __init__(self, *, group: str, topic: Topic, interner: Interner | None = None) -> None:
+    One writes batches, the other looks up the ids of the batch that comes next meanwhile.
+    """
+
+    def __init__(
+        self,
+        *,
+        group: str,
+        topic: Topic,
+        delivery: Delivery = Delivery.EXACTLY_ONCE,
+        interner: Interner | None = None,
+    ) -> None:
         self._identity = {
             "group": group,
             "cluster_id": topic.cluster_id,
             "topic_id": topic.topic_id,
             "topic": topic.name,
         }
+        self._offsets = GroupOffsets(self._identity, delivery)
         self._interner = interner or Interner()
-        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
-        self._has_connected = False
+        self._writing = Session()
+        # The database behind a new connection may be another one, or an older state of it.
+        self._interning = Session(on_connect=self._interner.forget)
+        self._interning_lock = threading.Lock()
 
-    def take(self, partitions: Collection[int], *, first_offset: Callable[[int], int]) -> dict[int, Claim]:
-        """See IngestionStore.take; one short autocommitted statement a partition, in their order."""
-        with self._cursor() as cursor:
-            known = {row[0] for row in cursor.execute(_KNOWN, self._identity)}
-            claims = {}
-            for partition in sorted(partitions):
-                first = 0 if partition in known else first_offset(partition)
-                row = cursor.execute(
-                    _TAKE, {**self._identity, "partition": partition, "first_offset": first}
-                ).fetchone()
-                assert row is not None
-                epoch, next_offset, latest_time, leader_epoch = row
-                claims[partition] = Claim(epoch, next_offset, _microseconds(latest_time), leader_epoch)
-            return claims
+    def begun(self) -> Mapping[int, Delivery]:
+        """See IngestionStore.begun."""
+        with self._writing.cursor() as cursor:
+            return self._offsets.begun(cursor)
 
-    def apply(self, batch: Batch) -> None:
-        """See IngestionStore.apply; ids are interned first, in transactions of their own."""
-        with self._cursor() as cursor:
+    def take(
+        self,
+        partitions: Collection[int],
+        *,
+        first_offset: Callable[[int], int],
+        committed: Mapping[int, Commit] | None = None,
+    ) -> dict[int, Claim]:
+        """See IngestionStore.take."""
+        with self._writing.cursor() as cursor:
+            return self._offsets.take(cursor, partitions, first_offset=first_offset, committed=committed or {})
+
+    def prepare(self, batch: Batch) -> Prepared:
+        """See IngestionStore.prepare; interns the ids, in transactions of their own."""
+        connects = self._writing.connects
+        events = list(chain.from_iterable(part.events for part in batch))
+        if not events:
+            return Prepared(batch, connects=connects)
+        times = list(chain.from_iterable(part.times for part in batch))
+        with self._interning_lock, self._interning.cursor() as cursor:
+            try:
+                return Prepared(batch, rating_writes(cursor, self._interner, events, times), connects)
+            except psycopg.Error as error:
+                if refusal_of(error) is None:
+                    raise
+                return Prepared(batch, connects=connects, is_refused=True)
+
+    def apply(self, prepared: Prepared, *, allowance: Allowance | None = None) -> Applied:
+        """See IngestionStore.apply; what was prepared for an older state of the ids is prepared again."""
+        with self._writing.cursor() as cursor:
             while True:
+                if prepared.connects != self._writing.connects:
+                    prepared = self._prepare_anew(prepared.batch)
                 try:
-                    self._apply(cursor, batch)
+                    if prepared.is_refused:
+                        return self._apply_sifted(cursor, prepared.batch, allowance)
+                    return self._apply(cursor, prepared)
                 except StaleIds:
-                    self._interner.forget()
-                except _FenceFellShortError:
-                    batch = self._not_yet_applied(cursor, batch)
-                    if not batch:
-                        return
-                else:
-                    return
+                    prepared = self._prepare_anew(prepared.batch)
+                except FenceFellShortError:
+                    rest = self._offsets.not_yet_applied(cursor, prepared.batch)
+                    if not rest:
+                        return Applied()
+                    prepared = self.prepare(rest)
+                except AggregateMissing as error:
+                    raise StoreNotReady(str(error)) from error
+                except psycopg.Error as error:
+                    if prepared.is_refused or refusal_of(error) is None:
+                        raise
+                    prepared = replace(prepared, is_refused=True)
 
     def positions(self) -> Mapping[int, int]:
         """See IngestionStore.positions."""
-        with self._cursor() as cursor:
-            return dict(cursor.execute(_POSITIONS, self._identity).fetchall())
+        with self._writing.cursor() as cursor:
+            return self._offsets.positions(cursor)
 
     def close(self) -> None:
-        """Closes the connection; an open transaction is rolled back."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Closes the connections; an open transaction is rolled back."""
+        self._writing.close()
+        self._interning.close()
 
-    def _apply(self, cursor: psycopg.Cursor[Any], batch: Batch) -> None:
-        events = [event for part in batch for event in part.events]
-        times = [time for part in batch for time in part.times]
-        writes = rating_writes(cursor, self._interner, events, times) if events else None
+    def _prepare_anew(self, batch: Batch) -> Prepared:
+        """With nothing remembered, over a new connection."""
+        with self._interning_lock:
+            self._interning.close()
+        return self.prepare(batch)
+
+    def _apply(self, cursor: psycopg.Cursor[Any], prepared: Prepared) -> Applied:
         with cursor.connection.transaction():
-            self._advance(cursor, batch)
-            if writes is not None:
-                ratings_write(cursor, writes)
-            self._keep_letters(cursor, batch)
+            skipped = self._offsets.advance(cursor, prepared.batch)
+            if prepared.writes is not None:
+                ratings_write(cursor, prepared.writes)
+            self._keep_letters(cursor, prepared.batch)
+        return Applied(skipped=skipped)
 
-    def _advance(self, cursor: psycopg.Cursor[Any], batch: Batch) -> None:
-        parts = list(batch)
-        cursor.execute(_ADVANCE, {**self._identity, **_moves(parts)})
-        if cursor.rowcount != len(parts):
-            raise _FenceFellShortError
+    def _apply_sifted(self, cursor: psycopg.Cursor[Any], batch: Batch, allowance: Allowance | None) -> Applied:
+        """As `_apply`, for a batch of which something is refused; what that is becomes dead letters with the rest."""
+        sifter = Sifter(cursor, allowance or Allowance.unlimited(batch.messages))
+        batch_of_known = sifter.interned(batch)
+        with cursor.connection.transaction():
+            skipped = self._offsets.advance(cursor, batch)
+            accepted = sifter.accepted(batch_of_known)
+            ratings_write(cursor, sifter.writes(accepted))
+            self._keep_letters(cursor, accepted)
+        return Applied(skipped=skipped, refused=accepted.letters - batch.letters)
 
     def _keep_letters(self, cursor: psycopg.Cursor[Any], batch: Batch) -> None:
         letters = [(part.partition, letter) for part in batch for letter in part.letters]
         if letters:
             cursor.execute(_DEAD_LETTERS, {**self._identity, **_letter_columns(letters)})
-
-    def _not_yet_applied(self, cursor: psycopg.Cursor[Any], batch: Batch) -> Batch:
-        """The slices without those that an earlier attempt committed. Raises Fenced if any has another owner."""
-        with cursor.connection.transaction():
-            wanted = {**self._identity, "partitions": list(batch.partitions)}
-            rows = cursor.execute(_STANDING, wanted).fetchall()
-        standing = {partition: (epoch, offset) for partition, epoch, offset in rows}
-        applied = {part.partition for part in batch if standing.get(part.partition) == (part.epoch, part.end)}
-        rest = batch.without(applied)
-        lost = {part.partition for part in rest if standing.get(part.partition) != (part.epoch, part.start)}
-        if lost:
-            raise Fenced(lost)
-        return rest
-
-    @contextmanager
-    def _cursor(self) -> Iterator[psycopg.Cursor[Any]]:
-        """A cursor on a living connection; the database's own troubles become StoreUnavailable."""
-        try:
-            if self._connection is None:
-                self._interner.forget()  # the database may be another one, or an older state of it
-                self._connection = connect()
-                self._has_connected = True
-            with psycopg.Cursor(self._connection) as cursor:
-                yield cursor
-        except psycopg.Error as error:
-            self.close()
-            if error.sqlstate == _UNDEFINED_TABLE:
-                raise StoreNotReady(f"A table is missing: run `manage.py migrate` ({_first_line(error)})") from error
-            if is_refused_login(error) and not self._has_connected:
-                raise StoreNotReady(f"The database refuses us: check DATABASE_URL ({_first_line(error)})") from error
-            if is_worth_a_repeat(error):
-                raise StoreUnavailable(_first_line(error)) from error
-            raise
-
-
-class _FenceFellShortError(Exception):
-    """Some row of the batch did not stand where the batch begins; why is found out in a transaction of its own."""
-
-
-def _moves(parts: Sequence[Slice]) -> dict[str, object]:
-    return {
-        "partitions": [part.partition for part in parts],
-        "epochs": [part.epoch for part in parts],
-        "starts": [part.start for part in parts],
-        "ends": [part.end for part in parts],
-        "latest_times": [_moment(part.latest_time) if part.latest_time else None for part in parts],
-        "leader_epochs": [part.leader_epoch for part in parts],
-    }
 
 
 def _letter_columns(letters: Sequence[tuple[int, Letter]]) -> dict[str, object]:
@@ -204,7 +168,7 @@ def _letter_columns(letters: Sequence[tuple[int, Letter]]) -> dict[str, object]:
         "keys": [letter.key for _, letter in letters],
         "values": [letter.value for _, letter in letters],
         "headers": [_json_of(letter.headers) for _, letter in letters],
-        "timestamps": [_moment(letter.time) for _, letter in letters],
+        "timestamps": [moment(letter.time) for _, letter in letters],
         "fields": [letter.field for _, letter in letters],
         "reasons": [letter.reason for _, letter in letters],
     }
@@ -212,18 +176,6 @@ def _letter_columns(letters: Sequence[tuple[int, Letter]]) -> dict[str, object]:
 
 def _json_of(headers: Iterable[tuple[str, bytes | None]]) -> str:
     return json.dumps([[_storable(name), _base64(value)] for name, value in headers])
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _moment(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
-
-
-def _microseconds(moment: datetime | None) -> int:
-    return 0 if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _base64(value: bytes | None) -> str | None:

@@ -1,66 +1,122 @@
-"""One batch at a time on its way into the store, in a thread of its own, and whether the store answers."""
+"""The way of batches into the store: one is prepared while the one before it is written, each in its own thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
 
 from workers.ingestion.consuming.backoff import Backoff
-from workers.ingestion.consuming.batch import Batch
+from workers.ingestion.consuming.batch import Batch, Claim
+from workers.ingestion.consuming.breaker import Allowance, DeadLetterBreaker
 from workers.ingestion.consuming.clock import Clock
-from workers.ingestion.consuming.store import IngestionStore
+from workers.ingestion.consuming.store import Applied, IngestionStore, Prepared
 from workers.ingestion.errors import StoreUnavailable
+from workers.kafka.errors import BrokerUnavailable
 
 log = structlog.get_logger(__name__)
 
 _ANSWER_SECONDS = 10.0
+_CHECK_EVERY = 3.0
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(slots=True)
 class Tally:
-    """What this process has done since its start; `write_seconds` is the last batch's."""
+    """What this process has done since its start; `write_seconds` is the last batch's.
+
+    `skipped` counts offsets that at-most-once passed over for good, as far as the store has heard of them.
+    """
 
     applied: int = 0
     dead_lettered: int = 0
+    skipped: int = 0
     batches: int = 0
     last_batch: int = 0
     write_seconds: float = 0.0
 
-    def count(self, batch: Batch, *, seconds: float) -> None:
+    def count(self, batch: Batch, applied: Applied, *, seconds: float) -> None:
         """Adds a batch that was written in `seconds`."""
-        self.applied += sum(len(part.events) for part in batch)
-        self.dead_lettered += sum(len(part.letters) for part in batch)
+        letters = batch.letters + applied.refused
+        self.applied += batch.messages - letters
+        self.dead_lettered += letters
+        self.skipped += applied.skipped
         self.batches += 1
         self.last_batch = batch.messages
         self.write_seconds = seconds
 
 
-class BatchWriter:
-    """Asks the store everything, in order, in one thread; for the use of the consume loop's thread only.
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Where a writer has its two kinds of work done: what `writing` does keeps its order."""
 
-    A batch is in flight from `submit` on until it is known to be written, so also while it waits for the store to
-    come back.
+    writing: Executor
+    preparing: Executor
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    batch: Batch
+    prepared: Future[Prepared]
+
+
+class BatchWriter:
+    """Takes two batches at most, one in flight and one waiting; for the use of the consume loop's thread only.
+
+    A batch is in flight from `begin` on until it is known to be written, so also while it waits for the store to
+    come back. What the store is asked besides is asked between two writes.
     """
 
-    def __init__(self, *, store: IngestionStore, clock: Clock, executor: Executor | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        store: IngestionStore,
+        check: Callable[[], None],
+        clock: Clock,
+        breaker: DeadLetterBreaker,
+        threads: Threads | None = None,
+        repeats: bool = True,
+    ) -> None:
+        """`check` is called for each batch after it was fetched and before it is written: what it raises prevents that.
+
+        Without `repeats` a write that failed, or whose outcome is not known, is not done again but passed over.
+        """
         self.tally = Tally()
         self.waiting_for: str | None = None
         """Why nothing is written at the moment, for people; None while all is well."""
         self._store = store
+        self._check = check
         self._clock = clock
-        self._executor = executor or ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
+        self._breaker = breaker
+        self._threads = threads or Threads(
+            writing=ThreadPoolExecutor(max_workers=1, thread_name_prefix="writing"),
+            preparing=ThreadPoolExecutor(max_workers=1, thread_name_prefix="preparing"),
+        )
+        self._repeats = repeats
         self._backoff = Backoff(first=0.1, most=5.0, clock=clock)
+        self._waiting: _Waiting | None = None
+        self._checking: Future[None] | None = None
+        self._checked_at = clock.seconds()
         self._in_flight: Batch | None = None
-        self._writing: Future[float] | None = None
+        self._writing: Future[tuple[Applied, float]] | None = None
 
     @property
     def in_flight(self) -> Batch | None:
-        """The batch that was submitted and is not known to be written."""
+        """The batch that was begun and is not known to be written."""
         return self._in_flight
+
+    @property
+    def waiting(self) -> Batch | None:
+        """The batch that is written next."""
+        return None if self._waiting is None else self._waiting.batch
+
+    @property
+    def is_empty(self) -> bool:
+        """True when all that was handed over is written."""
+        return self._in_flight is None and self._waiting is None
 
     @property
     def is_writing(self) -> bool:
@@ -72,13 +128,60 @@ class BatchWriter:
         """False while the store is given time to come back."""
         return self._backoff.is_over()
 
+    def hand_over(self, batch: Batch) -> None:
+        """Begins to prepare the batch, which is written next. Not while another one is `waiting`."""
+        self._waiting = _Waiting(batch, self._threads.preparing.submit(self._prepare, batch))
+
+    def is_prepared(self, seconds: float) -> bool:
+        """Waits for what is `waiting` to be ready, at most that long; prepares it once more where that has failed."""
+        assert self._waiting is not None
+        try:
+            self._waiting.prepared.result(timeout=seconds)
+        except TimeoutError:
+            return False
+        except (StoreUnavailable, BrokerUnavailable) as error:
+            self.is_away(error)
+            self.hand_over(self._waiting.batch)
+            return False
+        return True
+
+    def weigh(self, batch: Batch) -> Allowance:
+        """How many dead letters the batch may bring. Raises TooManyDeadLetters when it has more already."""
+        allowance = self._breaker.allowance(batch.messages)
+        allowance.check(batch)
+        return allowance
+
+    def begin(self, batch: Batch) -> None:
+        """Begins to write what is `waiting`, or `batch`, what is left of it. Not while one is in flight.
+
+        Raises TooManyDeadLetters, and begins nothing.
+        """
+        assert self._waiting is not None
+        allowance = self.weigh(batch)
+        waiting, self._waiting = self._waiting, None
+        if batch is waiting.batch:
+            self._in_flight = batch
+            self._writing = self._threads.writing.submit(self._write, waiting.prepared.result, allowance)
+        else:
+            waiting.prepared.cancel()
+            self.submit(batch)
+
     def submit(self, batch: Batch) -> None:
-        """Begins to write the batch, instead of the one in flight if there is one. Not while `is_writing`."""
+        """Begins to write the batch, instead of the one in flight if there is one. Not while `is_writing`.
+
+        Raises TooManyDeadLetters, and begins nothing.
+        """
         if not batch:
             self._in_flight = None
             return
+        allowance = self.weigh(batch)
         self._in_flight = batch
-        self._writing = self._executor.submit(self._timed_apply, batch)
+        self._writing = self._threads.writing.submit(self._write, lambda: self._prepare(batch), allowance)
+
+    def repeat(self, claims: Mapping[int, Claim]) -> None:
+        """Writes the batch in flight once more, as far as it is claimed, if the store had its time."""
+        if self._in_flight is not None and self.may_try:
+            self.submit(self._in_flight.only(claims))
 
     def wait(self, seconds: float) -> bool:
         """Waits for the end of the write, at most that long; True when it has ended."""
@@ -90,24 +193,42 @@ class BatchWriter:
         return True
 
     def settle(self) -> Batch | None:
-        """The batch in flight, once, when it was written; None as long as nothing is known. Raises Fenced."""
+        """The batch in flight, once, when it was written; None as long as nothing is known.
+
+        Raises Fenced, or TooManyDeadLetters.
+        """
         if self._writing is None or not self._writing.done():
             return None
         write, self._writing = self._writing, None
+        assert self._in_flight is not None
         try:
-            seconds = write.result()
-        except StoreUnavailable as error:
+            applied, seconds = write.result()
+        except (StoreUnavailable, BrokerUnavailable) as error:
+            if not self._repeats:
+                self._in_flight = self._in_flight.passing(self._in_flight.partitions)
             self.is_away(error)
             return None
         written, self._in_flight = self._in_flight, None
-        assert written is not None
-        self.tally.count(written, seconds=seconds)
+        self.tally.count(written, applied, seconds=seconds)
+        self._breaker.count(messages=written.messages, letters=written.letters + applied.refused)
+        if applied.skipped:
+            log.warning("skipped", offsets=applied.skipped)
         self.is_here()
         return written
 
+    def check_now_and_then(self) -> None:
+        """Calls `check` every few seconds, in a thread, and raises what it has raised but for BrokerUnavailable."""
+        if self._checking is not None and self._checking.done():
+            checking, self._checking = self._checking, None
+            with suppress(BrokerUnavailable):
+                checking.result()
+        if self._checking is None and self._clock.seconds() - self._checked_at >= _CHECK_EVERY:
+            self._checked_at = self._clock.seconds()
+            self._checking = self._threads.preparing.submit(self._check)
+
     def ask(self, question: Callable[[], Answer]) -> Answer:
         """The store's answer, after the write in hand. Raises StoreUnavailable when there is none within 10 s."""
-        asked = self._executor.submit(question)
+        asked = self._threads.writing.submit(question)
         try:
             return asked.result(timeout=_ANSWER_SECONDS)
         except TimeoutError:
@@ -123,7 +244,7 @@ class BatchWriter:
         self.waiting_for = None
         self._backoff.reset()
 
-    def is_away(self, error: StoreUnavailable) -> None:
+    def is_away(self, error: StoreUnavailable | BrokerUnavailable) -> None:
         """Gives the store time, more with every time in a row."""
         delay = self._backoff.begin()
         self.waiting_for = str(error)
@@ -131,10 +252,16 @@ class BatchWriter:
 
     def close(self) -> None:
         """Waits for the write in hand and lets go of the store."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        for threads in (self._threads.preparing, self._threads.writing):
+            threads.shutdown(wait=True, cancel_futures=True)
         self._store.close()
 
-    def _timed_apply(self, batch: Batch) -> float:
+    def _prepare(self, batch: Batch) -> Prepared:
+        self._check()
+        return self._store.prepare(batch)
+
+    def _write(self, prepared: Callable[[], Prepared], allowance: Allowance) -> tuple[Applied, float]:
+        ready = prepared()
         began = self._clock.seconds()
-        self._store.apply(batch)
-        return self._clock.seconds() - began
+        applied = self._store.apply(ready, allowance=allowance)
+        return applied, self._clock.seconds() - began

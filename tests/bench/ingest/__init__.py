@@ -1,0 +1,1 @@
+"""Measures ingestion beside its limits and beside the fastest alternative: `make bench`."""

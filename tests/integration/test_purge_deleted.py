@@ -1,0 +1,150 @@
+"""`purge_deleted`: old tombstones go, all else stays, and nothing that is gone can come back unless one asks for it."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections
+from django.utils import timezone
+from msgspec.structs import replace
+
+from ratings import purging
+from ratings.events import RatingEvent
+from ratings.interning import Interner
+from ratings.services import rating_delete, rating_put, rating_writes, ratings_write, ratings_write_now
+from tests.rating_tables import assert_consistent, microseconds, own_connection, standing
+from workers.ingestion.models import DeadLetter
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DAY = timedelta(days=1)
+
+
+def write(events: list[RatingEvent], *, age: timedelta) -> None:
+    moment = microseconds(timezone.now() - age)
+    with own_connection() as own, own.cursor() as cursor:
+        writes = rating_writes(cursor, Interner(), events, [moment] * len(events))
+        with own.transaction():
+            ratings_write(cursor, writes)
+
+
+def event(tenths: int | None, record: str) -> RatingEvent:
+    return RatingEvent("movie", record, "", "ann", tenths)
+
+
+def records() -> set[str]:
+    return {key[1] for key in standing("movie")}
+
+
+@pytest.fixture
+def ratings() -> None:
+    write([event(10, "old"), event(None, "old and gone"), event(None, "as old")], age=40 * DAY)
+    write([event(None, "gone lately"), event(20, "new")], age=5 * DAY)
+
+
+@pytest.mark.usefixtures("ratings")
+def test_old_tombstones_go_and_all_else_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("purge_deleted")
+    assert records() == {"old", "gone lately", "new"}
+    assert "Removed: 2 tombstones." in capsys.readouterr().out
+    assert_consistent()
+    call_command("purge_deleted")
+    assert "Removed: 0 tombstones." in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("ratings")
+def test_any_age_above_the_retention(settings: Any) -> None:
+    settings.RATINGS_TOPIC_RETENTION_MS = 86_400_000
+    call_command("purge_deleted", older_than=2 * DAY)
+    assert records() == {"old", "new"}
+
+
+@pytest.mark.usefixtures("ratings")
+def test_an_age_within_the_retention_is_refused_unless_one_insists(capsys: pytest.CaptureFixture[str]) -> None:
+    before = records()
+    with pytest.raises(CommandError, match=r"Kafka keeps events for 7 days.*--unsafe"):
+        call_command("purge_deleted", older_than=6 * DAY)
+    assert records() == before
+    call_command("purge_deleted", older_than=timedelta(hours=1), unsafe=True)
+    assert records() == {"old", "new"}
+
+
+@pytest.mark.usefixtures("ratings")
+def test_a_topic_that_keeps_everything_keeps_the_tombstones(settings: Any) -> None:
+    settings.RATINGS_TOPIC_RETENTION_MS = -1
+    for age in (None, 1000 * DAY):
+        with pytest.raises(CommandError, match="--unsafe"):
+            call_command("purge_deleted", older_than=age)
+    call_command("purge_deleted", older_than=30 * DAY, unsafe=True)
+    assert records() == {"old", "gone lately", "new"}
+
+
+def test_a_long_retention_sets_the_default(settings: Any) -> None:
+    write([event(None, "1"), event(None, "2")], age=40 * DAY)
+    settings.RATINGS_TOPIC_RETENTION_MS = int(timedelta(days=21) / timedelta(milliseconds=1))
+    call_command("purge_deleted")
+    assert records() == {"1", "2"}
+
+
+@pytest.mark.usefixtures("ratings")
+def test_what_a_dead_letter_may_still_need_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    write([event(None, "older than the letter")], age=60 * DAY)
+    place = {"group": "g", "cluster_id": "c", "topic_id": "t", "topic": "ratings", "partition": 0}
+    DeadLetter.objects.create(**place, offset=1, reason="for a test", timestamp=timezone.now() - 50 * DAY)
+    call_command("purge_deleted")
+    assert "a dead letter of that time could still be replayed" in capsys.readouterr().out
+    assert records() == {"old", "old and gone", "as old", "gone lately", "new"}
+    call_command("purge_deleted", older_than=30 * DAY, unsafe=True)
+    assert records() == {"old", "gone lately", "new"}
+
+
+def test_many_steps_while_others_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tombstones of ratings that are put again meanwhile stay out of it; nobody waits in a circle."""
+    monkeypatch.setattr(purging, "_LOOKED_AT_ONCE", 7)
+    events = [RatingEvent("movie", str(number % 20), "", f"u{number}", None) for number in range(200)]
+    write(events, age=40 * DAY)
+    errors: list[BaseException] = []
+    stop = threading.Event()
+
+    def put_again() -> None:
+        random = Random(1)
+        try:
+            while not stop.is_set():
+                ratings_write_now([replace(event, tenths=50) for event in random.sample(events[:100], 10)])
+        except BaseException as error:  # handed to the test
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=put_again)
+    thread.start()
+    try:
+        steps = list(purging.tombstones_purge(before=datetime.now(UTC) - 30 * DAY))
+    finally:
+        stop.set()
+        thread.join(timeout=30)
+    assert errors == []
+    assert len(steps) > 15
+    assert [step.share for step in steps] == sorted(step.share for step in steps)
+    assert steps[-1].share == 1.0
+    assert all(rating.tenths == 50 for rating in standing("movie").values())
+    assert 100 <= steps[-1].removed <= 200
+    assert_consistent()
+
+
+def test_a_rating_can_be_put_again_after_the_purge() -> None:
+    ann = {"record_type": "movie", "record_id": "1", "provider_id": "", "user_id": "ann"}
+    rating_delete(**ann)
+    call_command("purge_deleted", older_than=timedelta(0), unsafe=True)
+    assert records() == set()
+    rating_put(**ann, tenths=10)
+    assert_consistent()
+
+
+def test_wrong_ages_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    for age in ("30", "x", "-1d", "99999999d"):
+        with pytest.raises(CommandError):
+            call_command("purge_deleted", f"--older-than={age}")

@@ -1,0 +1,76 @@
+"""Faults in what people see and steer: progress, lag, several processes, the admin."""
+
+from tests.mutations.mutation import Mutation
+
+_PROGRESS = "workers/ingestion/consuming/progress.py"
+_SUPERVISING = "workers/ingestion/consuming/supervising.py"
+_OF_SUPERVISING = "tests/unit/consuming/test_supervising.py"
+_OF_PROGRESS = "tests/unit/consuming/test_progress_log.py"
+_OF_ADMIN = "tests/integration/test_admin_dead_letters_settled.py"
+
+MUTATIONS = (
+    Mutation(
+        name="caught-up-too-early",
+        breaks="--until-caught-up ends when one partition has been read and the others have not.",
+        path=_PROGRESS,
+        old="self.reached = all(",
+        new="self.reached = any(",
+        tests=(f"{_OF_PROGRESS}::test_caught_up_is_when_every_partition_has_passed_the_end_that_it_had",),
+    ),
+    Mutation(
+        name="error-of-one-goes-on",
+        breaks="One of several processes fails and nobody is told: a part of the topic is read no more.",
+        path=_SUPERVISING,
+        old="        elif code > 0:\n",
+        new="        elif code > 1_000:\n",
+        tests=(f"{_OF_SUPERVISING}::test_one_that_ends_with_an_error_ends_all_with_its_code",),
+    ),
+    Mutation(
+        name="restarted-for-ever",
+        breaks="A process that is killed again and again is started again for ever.",
+        path=_SUPERVISING,
+        old="if len(deaths) > _DEATHS_ALLOWED:",
+        new="if len(deaths) > _DEATHS_ALLOWED * 1_000:",
+        tests=(f"{_OF_SUPERVISING}::test_pauses_double_and_the_sixth_death_within_a_minute_ends_all",),
+    ),
+    Mutation(
+        name="started-while-all-stop",
+        breaks="A process is started again after all were told to stop, and outlives its supervisor.",
+        path=_SUPERVISING,
+        old="            self._due.clear()\n",
+        new="",
+        tests=(f"{_OF_SUPERVISING}::test_nothing_is_started_again_once_all_are_to_stop",),
+    ),
+    Mutation(
+        name="static-names-shared",
+        breaks="Several processes of one command take each other for the same static member.",
+        path="workers/ingestion/consuming/sharing.py",
+        old="--group-instance-id={instance}-{number}",
+        new="--group-instance-id={instance}",
+        tests=("tests/unit/consuming/test_sharing.py::test_a_static_name_of_the_environment_is_made_one_for_each",),
+    ),
+    Mutation(
+        name="lag-of-the-unbegun",
+        breaks="The lag of a partition that is not begun counts messages that were deleted long ago.",
+        path="workers/ingestion/positions/lag.py",
+        old="(self.first if self.position is None else self.position)",
+        new="(self.position or 0)",
+        tests=("tests/unit/positions/test_lag_output.py::test_lag_and_state_follow_from_the_offsets",),
+    ),
+    Mutation(
+        name="admin-settles-what-came-later",
+        breaks="A person who confirms to discard all that match discards letters that nobody has seen.",
+        path="workers/ingestion/admin/selected.py",
+        old="confirmed, time.monotonic()",
+        new="latest_id(letters), time.monotonic()",
+        tests=(f"{_OF_ADMIN}::test_all_that_match_are_settled_a_part_at_a_time_without_what_came_after_the_question",),
+    ),
+    Mutation(
+        name="admin-anybody-discards",
+        breaks="Who may only replay letters may discard them too.",
+        path="workers/ingestion/admin/single.py",
+        old="    if not model_admin.has_discard_permission(request):\n",
+        new="    if not model_admin.has_view_permission(request):\n",
+        tests=(f"{_OF_ADMIN}::test_each_permission_is_for_one_thing[change-replay-discard]",),
+    ),
+)

@@ -1,0 +1,164 @@
+"""Faults in how poison is told from outages, found, kept and limited."""
+
+from tests.mutations.mutation import Mutation
+
+_POISON = "workers/ingestion/consuming/poison.py"
+_SIFTING = "workers/ingestion/consuming/sifting.py"
+_DATABASE = "workers/ingestion/consuming/database.py"
+_BREAKER = "workers/ingestion/consuming/breaker.py"
+_WRITING = "workers/ingestion/consuming/writing.py"
+_CONSUMER = "workers/ingestion/consuming/consumer.py"
+_OF_POISON = "tests/unit/consuming/test_poison.py"
+_OF_BREAKER = "tests/unit/consuming/test_breaker.py"
+_OF_TOO_MANY = "tests/unit/consuming/test_too_many_letters.py"
+_OF_REFUSED = "tests/contract/test_refused_events.py"
+_OF_POSTGRES = "tests/integration/ingestion/test_refusals_of_postgres.py"
+
+MUTATIONS = (
+    Mutation(
+        name="poison-whole-batch",
+        breaks="One refused event takes its whole batch to the dead letters.",
+        path=_POISON,
+        old="        middle = len(part) // 2\n        are_refused",
+        new="        self.refused |= dict.fromkeys(part, refusal)\n"
+        "        middle = len(part) // 2\n        are_refused",
+        tests=(f"{_OF_POISON}::test_one_refused_event_takes_a_logarithm_of_trials",),
+    ),
+    Mutation(
+        name="poison-dropped",
+        breaks="A refused event is dropped: it is applied nowhere and no letter tells of it.",
+        path=_POISON,
+        old="letters=sorted([*part.letters, *letters], key=lambda letter: letter.offset),",
+        new="letters=part.letters,",
+        tests=(f"{_OF_POISON}::test_refused_events_become_letters_in_their_place_and_nothing_else_changes",),
+    ),
+    Mutation(
+        name="poison-takes-good-write",
+        breaks="A good earlier write of the same rating is lost with the refused one.",
+        path=_POISON,
+        old="kept = [place for place in range(len(part.events)) if place not in refused]",
+        new="users = {part.events[place].user_id for place in refused}\n"
+        "    kept = [place for place in range(len(part.events)) if part.events[place].user_id not in users]",
+        tests=(f"{_OF_REFUSED}::test_an_earlier_good_write_of_the_same_rating_is_not_lost_with_it[postgres]",),
+    ),
+    Mutation(
+        name="poison-last-straw-unfound",
+        breaks="Events that are refused only together are looked for in vain, and the search never ends.",
+        path=_POISON,
+        old="            self._find_last_straw(part, refusal)\n",
+        new="            self.refused |= dict.fromkeys(part, refusal)\n",
+        tests=(f"{_OF_POISON}::test_events_that_are_refused_only_together_are_taken_as_long_as_they_fit",),
+    ),
+    Mutation(
+        name="poison-trials-stay",
+        breaks="What a trial has written, and locked, stays while the next one is made.",
+        path=_SIFTING,
+        old="transaction(force_rollback=True)",
+        new="transaction()",
+        tests=(f"{_OF_POSTGRES}::test_one_refused_event_costs_few_statements",),
+    ),
+    Mutation(
+        name="poison-breaker-bypassed",
+        breaks="Events that the database refuses do not count for the breaker.",
+        path=_SIFTING,
+        old="        self._allowance.check(left)\n",
+        new="",
+        tests=(f"{_OF_REFUSED}::test_more_refused_events_than_are_allowed_write_nothing[postgres-robot]",),
+    ),
+    Mutation(
+        name="outage-dead-lettered",
+        breaks="A full disk fills the dead letters with good events.",
+        path=_DATABASE,
+        old='_OF_DATA = ("22", ',
+        new='_OF_DATA = ("53", "22", ',
+        tests=(f"{_OF_POSTGRES}::test_any_other_error_is_waited_out_with_nothing_written",),
+    ),
+    Mutation(
+        name="exhausted-ids-dead-lettered",
+        breaks="A sequence that has come to its end is blamed on every event with a new id.",
+        path=_DATABASE,
+        old="state == _EXHAUSTED or ",
+        new="",
+        tests=(f"{_OF_POSTGRES}::test_any_other_error_is_waited_out_with_nothing_written",),
+    ),
+    Mutation(
+        name="drift-dead-lettered",
+        breaks="An aggregate that has drifted is blamed on the ratings of its record.",
+        path=_DATABASE,
+        old=" or about.constraint_name in _DRIFT:\n        return None",
+        new=":\n        return None",
+        tests=(f"{_OF_POSTGRES}::test_an_aggregate_that_has_drifted_stops_the_consumer_and_blames_no_rating",),
+    ),
+    Mutation(
+        name="other-tables-dead-lettered",
+        breaks="A violation in another table is blamed on a rating.",
+        path=_DATABASE,
+        old="    if about.table_name and about.table_name not in _TABLES:\n        return None\n",
+        new="",
+        tests=(f"{_OF_POSTGRES}::test_a_violation_of_another_table_blames_no_rating",),
+    ),
+    Mutation(
+        name="trigger-waited-for",
+        breaks="An event that a trigger refuses stops its partition for ever.",
+        path=_DATABASE,
+        old=', "P0001")',
+        new=")",
+        tests=(f"{_OF_REFUSED}::test_a_refused_event_is_a_letter_and_all_others_are_applied[postgres]",),
+    ),
+    Mutation(
+        name="reason-tells-the-row",
+        breaks="The reason of a dead letter repeats a person's data from the server's words.",
+        path=_DATABASE,
+        old='f"the database refuses it: {type',
+        new='f"the database refuses it: {about.message_primary} {type',
+        tests=(f"{_OF_POSTGRES}::test_an_error_of_the_data_is_a_letter",),
+    ),
+    Mutation(
+        name="breaker-never-trips",
+        breaks="A topic that carries something else is dead-lettered message by message, for days.",
+        path=_BREAKER,
+        old="if batch.letters <= self.most:",
+        new="if batch.letters <= self.messages:",
+        tests=(f"{_OF_BREAKER}::test_exactly_the_limit_does_not_trip",),
+    ),
+    Mutation(
+        name="breaker-forgets",
+        breaks="Small batches of nothing but poison never trip the breaker.",
+        path=_BREAKER,
+        old="return max(0, most - self.letters)",
+        new="return most",
+        tests=(f"{_OF_BREAKER}::test_the_batches_before_it_are_weighed_with_it",),
+    ),
+    Mutation(
+        name="breaker-trips-early",
+        breaks="A few bad messages at the start stop a consumer.",
+        path=_BREAKER,
+        old="        if self.messages < _FEWEST_MESSAGES:\n            return self.messages\n",
+        new="",
+        tests=(f"{_OF_BREAKER}::test_what_a_first_batch_may_bring[0.1-999-999]",),
+    ),
+    Mutation(
+        name="breaker-too-late",
+        breaks="The breaker trips after the batch was written: the letters are kept, and the position has moved.",
+        path=_WRITING,
+        old="        allowance.check(batch)\n",
+        new="",
+        tests=(f"{_OF_TOO_MANY}::test_it_stops_before_anything_of_the_batch_is_written_or_committed[exactly-once]",),
+    ),
+    Mutation(
+        name="breaker-counts-nothing",
+        breaks="The breaker never hears of the batches that were written.",
+        path=_WRITING,
+        old="        self._breaker.count(messages=written.messages, letters=written.letters + applied.refused)\n",
+        new="",
+        tests=(f"{_OF_TOO_MANY}::test_many_small_batches_trip_it_too_and_those_before_are_kept",),
+    ),
+    Mutation(
+        name="breaker-drops-at-most-once",
+        breaks="At-most-once tells Kafka that a batch is done which the breaker then stops: it is lost.",
+        path=_CONSUMER,
+        old="        self._writer.weigh(batch)  # before Kafka takes it for done\n",
+        new="",
+        tests=(f"{_OF_TOO_MANY}::test_it_stops_before_anything_of_the_batch_is_written_or_committed[at-most-once]",),
+    ),
+)

@@ -1,0 +1,222 @@
+"""What each delivery promises, one moment of trouble at a time."""
+
+import pytest
+
+from tests.unit.consuming.scene import START, take_from
+from workers.ingestion.consuming.batch import BatchLimits
+from workers.ingestion.delivery import Delivery
+from workers.kafka.errors import TopicMadeAnew
+from workers.kafka.group import Commit, NotCommitted
+
+AT_LEAST, AT_MOST = Delivery.AT_LEAST_ONCE, Delivery.AT_MOST_ONCE
+
+
+def test_at_most_once_tells_kafka_before_it_writes(scene):
+    member = scene.member(0, delivery=AT_MOST)
+    scene.put(0, "a", 1)
+    member.submit()
+    assert (scene.committed(), scene.values()) == ({0: 1}, {})
+    member.settle(10)
+    assert (scene.values(), scene.skipped()) == ({("a", "1"): 10}, 0)
+
+
+@pytest.mark.parametrize("delivery", [Delivery.EXACTLY_ONCE, AT_LEAST])
+def test_the_others_tell_kafka_after_they_have_written(scene, delivery):
+    member = scene.member(0, delivery=delivery)
+    scene.put(0, "a", 1)
+    member.submit()
+    member.executor.run_one()
+    assert (scene.committed(), scene.values()) == ({}, {("a", "1"): 10})
+    member.turns()
+    assert scene.committed() == {0: 1}
+
+
+@pytest.mark.parametrize(("fault", "stands", "skipped"), [("before", {}, 1), ("after", {("a", "1"): 10}, 0)])
+def test_at_most_once_never_repeats_a_write_and_counts_what_was_not_written(scene, fault, stands, skipped):
+    member = scene.member(0, delivery=AT_MOST)
+    scene.put(0, "a", 1)
+    member.submit()
+    member.store.faults.append(fault)
+    member.settle(100)
+    assert (scene.values(), scene.skipped(), member.consumer.tally.skipped) == (stands, skipped, skipped)
+    scene.put(0, "b", 2)
+    member.settle(10)
+    assert scene.values() == {**stands, ("b", "1"): 20}
+    assert scene.positions() == {0: 2}
+
+
+def test_at_most_once_waits_for_an_absent_store_and_loses_one_batch_of_all(scene):
+    member = scene.member(0, limits=BatchLimits(messages=2), delivery=AT_MOST)
+    scene.put(0, "a", 1)
+    scene.put(0, "b", 1)
+    member.submit()
+    member.store.faults.extend(["before"] * 30)
+    for user in range(40):
+        scene.put(0, str(user), 1)
+    member.settle(60)
+    assert member.store.faults
+    assert scene.committed() == {0: 2}
+    member.settle(3_000)
+    assert (len(scene.values()), scene.skipped()) == (40, 2)
+
+
+def test_at_most_once_asks_whether_the_store_answers_before_it_begins_a_batch(scene):
+    member = scene.member(0, delivery=AT_MOST)
+    scene.put(0, "a", 1)
+    member.store.faults.extend(["before"] * 3)
+    member.turns()
+    scene.clock.sleep(1)
+    member.turns(2)
+    assert scene.committed() == {}
+    member.settle(100)
+    assert (scene.values(), scene.skipped()) == ({("a", "1"): 10}, 0)
+
+
+def test_at_most_once_begins_no_batch_that_cannot_be_prepared(scene):
+    member = scene.member(0, delivery=AT_MOST)
+    scene.put(0, "a", 1)
+    member.store.unprepared = 3
+    member.turns()
+    scene.clock.sleep(1)
+    member.turns(2)
+    assert scene.committed() == {}
+    member.settle(100)
+    assert (scene.values(), scene.skipped()) == ({("a", "1"): 10}, 0)
+
+
+def test_at_most_once_leaves_what_kafka_refuses_to_whoever_owns_it(scene):
+    member = scene.member(0, 1, delivery=AT_MOST)
+    scene.put(0, "a", 1)
+    scene.put(1, "b", 2)
+    member.source.commit_fault = NotCommitted(refused=frozenset({0}))
+    member.submit()
+    member.executor.run_one()
+    assert scene.values() == {("b", "1"): 20}
+    member.settle(100)
+    assert (scene.values(), scene.skipped()) == ({("a", "1"): 10, ("b", "1"): 20}, 0)
+
+
+def test_at_most_once_skips_what_nobody_knows_to_be_committed(scene):
+    member = scene.member(0, 1, delivery=AT_MOST)
+    scene.put(0, "a", 1)
+    scene.put(1, "b", 2)
+    member.source.commit_fault = NotCommitted(unknown=frozenset({0}))
+    member.settle(100)
+    assert (scene.values(), scene.skipped()) == ({("b", "1"): 20}, 1)
+    assert scene.positions() == {0: 1, 1: 1}
+
+
+@pytest.mark.parametrize("delivery", Delivery)
+def test_what_a_killed_member_had_begun_is_up_to_the_delivery(scene, delivery):
+    dying = scene.member(0, delivery=delivery)
+    scene.put(0, "a", 1)
+    dying.submit()
+    heir = scene.member(0, delivery=delivery)
+    scene.put(0, "b", 2)
+    heir.settle(10)
+    lost = delivery == AT_MOST
+    assert scene.values() == {("b", "1"): 20} if lost else {("a", "1"): 10, ("b", "1"): 20}
+    assert scene.skipped() == (1 if lost else 0)
+
+
+def test_at_least_once_reads_again_what_was_written_and_not_told_to_kafka(scene):
+    dying = scene.member(0, delivery=AT_LEAST)
+    scene.put(0, "a", 1)
+    dying.settle(10)
+    scene.put(0, "b", 2)
+    scene.poison(0)
+    dying.submit()
+    dying.executor.run_one()
+    scene.member(0, delivery=AT_LEAST).settle(10)
+    assert scene.values() == {("a", "1"): 10, ("b", "1"): 20}
+    assert scene.letters() == {(0, 2): 2}
+
+
+@pytest.mark.parametrize("delivery", Delivery)
+def test_a_zombie_writes_nothing_in_any_delivery(scene, delivery):
+    zombie = scene.member(0, delivery=delivery)
+    scene.put(0, "a", 1)
+    zombie.submit()
+    take_from(scene, 0)
+    zombie.executor.run_one()
+    assert scene.values() == {}
+
+
+@pytest.mark.parametrize("delivery", [AT_LEAST, AT_MOST])
+def test_an_operator_who_moves_the_position_wins_over_what_kafka_was_told(scene, delivery):
+    member = scene.member(0, delivery=delivery)
+    for user in "abc":
+        scene.put(0, user, 1)
+    member.settle(10)
+    position = scene.tables.positions["rating", 0]
+    position.epoch, position.next_offset = position.epoch + 1, 1
+    scene.tables.ratings._standing.clear()
+    scene.put(0, "d", 1)
+    member.settle(200)
+    assert set(scene.values()) == {("b", "1"), ("c", "1"), ("d", "1")}
+
+
+@pytest.mark.parametrize("before", Delivery)
+@pytest.mark.parametrize("after", Delivery)
+def test_another_delivery_goes_on_where_the_group_was(scene, before, after):
+    member = scene.member(0, delivery=before)
+    scene.put(0, "a", 1)
+    member.settle(10)
+    member.source.revoke(0)
+    member.turns()
+    scene.tables.ratings._standing.clear()
+    scene.put(0, "b", 2)
+    scene.member(0, delivery=after).settle(10)
+    assert scene.values() == {("b", "1"): 20}
+    assert scene.tables.positions["rating", 0].delivery == after
+
+
+def test_a_change_from_at_most_once_does_not_apply_what_had_been_begun(scene):
+    dying = scene.member(0, delivery=AT_MOST)
+    scene.put(0, "a", 1)
+    dying.submit()
+    scene.member(0).settle(10)
+    assert (scene.values(), scene.skipped()) == ({}, 1)
+
+
+def test_a_commit_of_exactly_once_is_never_read_back(scene):
+    member = scene.member(0)
+    scene.put(0, "a", 1)
+    member.settle(10)
+    scene.topic.commits["rating"][0] = Commit(0, epoch=1)
+    scene.put(0, "b", 1)
+    scene.member(0, delivery=AT_LEAST).settle(10)
+    assert scene.positions() == {0: 2}
+
+
+@pytest.mark.parametrize("delivery", Delivery)
+def test_nothing_of_a_topic_made_anew_is_applied(scene, delivery):
+    member = scene.member(0, delivery=delivery)
+    scene.put(0, "a", 1)
+    member.settle(10)
+    scene.topic.make_anew(2)
+    for user in "xyz":
+        scene.put(0, user, 1)
+    with pytest.raises(TopicMadeAnew, match="made anew"):
+        member.settle(100)
+    assert scene.values() == {("a", "1"): 10}
+    assert scene.committed() == scene.positions() == {0: 1}
+
+
+def test_a_topic_made_anew_is_noticed_though_nothing_comes(scene):
+    member = scene.member(0)
+    scene.topic.make_anew(2)
+    with pytest.raises(TopicMadeAnew):
+        member.settle(200)
+
+
+def test_a_batch_is_checked_again_when_its_write_is_repeated(scene):
+    member = scene.member(0)
+    scene.put(0, "a", 1, milliseconds=START)
+    member.submit()
+    member.store.faults.append("before")
+    scene.topic.make_anew(2)
+    scene.put(0, "x", 1)
+    with pytest.raises(TopicMadeAnew):
+        member.settle(100)
+    assert scene.values() == {}

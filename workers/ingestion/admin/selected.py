@@ -1,0 +1,114 @@
+"""Replays or discards what is ticked in the list, or all that matches: asked first, some seconds of work a request."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from workers.ingestion.dead_letters.selectors import latest_id, letter_chunks
+from workers.ingestion.dead_letters.settling import Outcome, Settled
+from workers.ingestion.errors import IngestionError
+from workers.ingestion.models import DeadLetter
+
+log = structlog.get_logger(__name__)
+
+_SECONDS_A_REQUEST = 10.0
+_SHOWN_FAILURES = 5
+
+
+def settle_selected(
+    model_admin: "admin.ModelAdmin[DeadLetter]",
+    request: HttpRequest,
+    letters: QuerySet[DeadLetter],
+    *,
+    verb: str,
+    settle: Callable[[Sequence[int]], Sequence[Settled]],
+) -> HttpResponse | None:
+    """The page that asks; once it is answered the work itself, and None when nothing is left to do.
+
+    What came in after the question is left alone. After some seconds the page asks whether to go on, so that no
+    request takes long however many match.
+    """
+    confirmed = _number(request.POST.get("up_to"))
+    if confirmed is None:
+        return _question(model_admin, request, letters, verb=verb, up_to=latest_id(letters))
+    counts: Counter[Outcome] = Counter()
+    failures: list[Settled] = []
+    up_to, deadline = confirmed, time.monotonic() + _SECONDS_A_REQUEST
+    try:
+        for ids in letter_chunks(letters, up_to=up_to):
+            settled = settle(ids)
+            counts.update(one.outcome for one in settled)
+            failures += [one for one in settled if one.outcome is Outcome.FAILED][: _SHOWN_FAILURES - len(failures)]
+            up_to = ids[-1] - 1
+            if time.monotonic() > deadline:
+                break
+    except IngestionError as error:
+        messages.error(request, f"{error}. What is not done yet is as it was.")
+        return None
+    finally:
+        _tell(request, verb, counts, failures)
+    if letters.filter(pk__lte=up_to).exists():
+        return _question(model_admin, request, letters, verb=verb, up_to=up_to)
+    return None
+
+
+def outcome_words(settled: Settled) -> str:
+    """What became of one letter, as a sentence."""
+    match settled.outcome:
+        case Outcome.APPLIED:
+            return "The rating was applied at the time that the message had."
+        case Outcome.SUPERSEDED:
+            return "Nothing was applied: a write of this rating that is not older stands. The letter is done with."
+        case Outcome.DISCARDED:
+            return "The letter was discarded."
+        case Outcome.GONE:
+            return "Somebody else has replayed or discarded the letter meanwhile."
+    return f"It failed: {settled.field}: {settled.reason}" if settled.field else f"It failed: {settled.reason}"
+
+
+def _question(
+    model_admin: "admin.ModelAdmin[DeadLetter]",
+    request: HttpRequest,
+    letters: QuerySet[DeadLetter],
+    *,
+    verb: str,
+    up_to: int,
+) -> HttpResponse:
+    is_across = request.POST.get("select_across") == "1"
+    context: dict[str, Any] = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "media": model_admin.media,
+        "title": f"{verb.capitalize()} dead letters",
+        "verb": verb,
+        "count": letters.order_by().filter(pk__lte=up_to).count(),
+        "up_to": up_to,
+        "select_across": int(is_across),
+        "checkbox": ACTION_CHECKBOX_NAME,
+        # Django acts only where something is ticked, also where that is not what counts.
+        "ticked": ["0"] if is_across else request.POST.getlist(ACTION_CHECKBOX_NAME),
+        "goes_on": "up_to" in request.POST,
+    }
+    return TemplateResponse(request, "admin/ingestion/deadletter/settle_selected.html", context)
+
+
+def _tell(request: HttpRequest, verb: str, counts: Counter[Outcome], failures: Sequence[Settled]) -> None:
+    if not counts:
+        return
+    log.info("dead_letters_settled", verb=verb, user=request.user.pk, **{str(key): n for key, n in counts.items()})
+    words = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in Outcome if counts[outcome])
+    examples = "".join(f" {one.letter_id}: {outcome_words(one)}" for one in failures)
+    level = messages.WARNING if failures else messages.SUCCESS
+    messages.add_message(request, level, f"{verb.capitalize()}: {words}.{examples}")
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -1,0 +1,117 @@
+"""Which partitions a consumer owns: Kafka's group protocol proposes, the store's epoch decides."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import structlog
+
+from workers.ingestion.consuming.backoff import Backoff, RateLimit
+from workers.ingestion.consuming.batch import Claim
+from workers.ingestion.consuming.clock import Clock
+from workers.ingestion.consuming.store import IngestionStore
+from workers.ingestion.consuming.writing import BatchWriter
+from workers.ingestion.delivery import Delivery
+from workers.ingestion.errors import StoreUnavailable, TakenOverRepeatedly
+from workers.kafka.errors import BrokerUnavailable, RequestRefused
+from workers.kafka.group import AT_END, GroupConsumer, Start
+
+log = structlog.get_logger(__name__)
+
+_RETAKES_PER_MINUTE = 5
+
+
+class Ownership:
+    """Takes partitions over in the store and tells Kafka's client where they begin; what it has taken is `claims`."""
+
+    def __init__(self, *, source: GroupConsumer, store: IngestionStore, writer: BatchWriter, clock: Clock) -> None:
+        self.claims: dict[int, Claim] = {}
+        self._source = source
+        self._store = store
+        self._writer = writer
+        self._unclaimed: set[int] = set()
+        self._taken_away = False
+        self._backoff = Backoff(first=0.1, most=5.0, clock=clock)
+        self._retakes = RateLimit(most=_RETAKES_PER_MINUTE, seconds=60.0, clock=clock)
+
+    def assigned(self, partitions: Sequence[int], *, paused: bool) -> Mapping[int, Start]:
+        """Takes partitions that Kafka gives; those that cannot be taken now start paused. Never raises."""
+        try:
+            claims = self._take(partitions)
+        except Exception as error:  # whatever it is, a callback must not raise: the loop meets it again in `retake`
+            log.warning("take_over_failed", partitions=sorted(partitions), reason=str(error))
+            claims = {}
+        self.claims |= claims
+        self._unclaimed |= set(partitions) - claims.keys()
+        log.info("partitions_assigned", partitions=sorted(partitions), not_yet_taken=sorted(self._unclaimed))
+        return {
+            partition: _start(claims[partition], paused=paused)
+            if partition in claims
+            else Start(offset=AT_END, paused=True)
+            for partition in partitions
+        }
+
+    def let_go(self, partitions: Collection[int]) -> None:
+        """Of partitions that Kafka takes back."""
+        for partition in partitions:
+            self.claims.pop(partition, None)
+            self._unclaimed.discard(partition)
+
+    def give_up(self, partitions: Collection[int]) -> None:
+        """Lets go of partitions that stay assigned, to take them over again from where they then stand."""
+        if partitions:
+            self.let_go(partitions)
+            self._unclaimed |= set(partitions)
+            self._source.pause(partitions)
+
+    def taken_away(self) -> None:
+        """Somebody has taken a partition that Kafka has assigned to us: taking it again has its limits."""
+        self._taken_away = True
+        self._backoff.begin()
+
+    def hold_on(self) -> None:
+        """After a write: whatever was taken away, we own something."""
+        self._backoff.reset()
+
+    def retake(self, *, paused: bool) -> None:
+        """Takes over what is assigned but not owned: after a failed take-over, or when somebody else took it.
+
+        Not while a batch is written. Raises TakenOverRepeatedly, and whatever waiting does not mend.
+        """
+        if not self._unclaimed or not self._backoff.is_over():
+            return
+        if self._taken_away and not self._retakes.allow():
+            raise TakenOverRepeatedly(
+                f"Partitions {sorted(self._unclaimed)} were taken from this consumer more than {_RETAKES_PER_MINUTE} "
+                "times in a minute. Does another consumer of this group read the topic through another address?"
+            )
+        try:
+            claims = self._take(sorted(self._unclaimed))
+            for partition, claim in claims.items():
+                self._source.seek(partition, _start(claim))
+        except (StoreUnavailable, BrokerUnavailable, RequestRefused) as error:
+            if self._taken_away:
+                self._retakes.forgive()
+            self._backoff.begin()
+            self._writer.waiting_for = str(error)
+            log.warning("take_over_failed", partitions=sorted(self._unclaimed), reason=str(error))
+            return
+        self._taken_away = False
+        self.claims |= claims
+        self._unclaimed -= claims.keys()
+        if not paused:
+            self._source.resume(claims)
+        self._writer.is_here()
+        log.info("partitions_taken", partitions=sorted(claims))
+
+    def _take(self, partitions: Sequence[int]) -> dict[int, Claim]:
+        begun = self._writer.ask(self._store.begun)
+        # Asked here and not by the store: during a rebalance Kafka's client answers no other thread.
+        firsts = {partition: self._source.first_offset(partition) for partition in partitions if partition not in begun}
+        told = [part for part in partitions if begun.get(part, Delivery.EXACTLY_ONCE) != Delivery.EXACTLY_ONCE]
+        committed = self._source.committed(told) if told else {}
+        return self._writer.ask(
+            lambda: self._store.take(partitions, first_offset=firsts.__getitem__, committed=committed)
+        )
+
+
+def _start(claim: Claim, *, paused: bool = False) -> Start:
+    return Start(offset=claim.next_offset, leader_epoch=claim.leader_epoch, paused=paused)

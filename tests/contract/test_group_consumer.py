@@ -288,10 +288,13 @@ def test_a_start_that_only_waits_delivers_nothing_until_a_seek(cluster):
     cluster.append(0, b"c")
     cluster.append(1, b"x")
     reading.until(lambda: reading.values(1) == [b"x"])
+    cluster.append(0, b"d")
+    cluster.append(1, b"y")
+    reading.until(lambda: reading.values(1) == [b"x", b"y"])
     assert reading.values() == []
     reading.source.seek(0, Start(0))
     reading.source.resume([0])
-    reading.until(lambda: reading.values() == [b"a", b"b", b"c"])
+    reading.until(lambda: reading.values() == [b"a", b"b", b"c", b"d"])
 
 
 def test_a_seek_right_after_a_start_that_waits_is_taken(cluster):

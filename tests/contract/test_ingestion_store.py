@@ -32,6 +32,16 @@ def test_nothing_was_begun(store):
     assert store.positions() == {}
 
 
+def test_epochs_are_told_of_what_the_group_has_begun(database, store):
+    assert store.epochs() == {}
+    claims = take(store, 0, 2)
+    take(database.store(group="other"), 0, 1)
+    assert store.epochs() == {0: 1, 2: 1}
+    write(store, Batch([part(claims[0], "a")]))
+    take(database.store(), 2)
+    assert store.epochs() == {0: 1, 2: 2}
+
+
 def test_a_first_take_over_begins_at_the_first_offset_and_stores_it(database, store):
     claims = take(store, 0, 2, first=40)
     assert {number: (claim.epoch, claim.next_offset) for number, claim in claims.items()} == {0: (1, 40), 2: (1, 40)}

@@ -9,8 +9,8 @@ from tests.ingestion_stores import TIME, MemoryDatabase, PostgresDatabase, lette
 from tests.rating_tables import assert_consistent, own_connection
 from workers.ingestion.consuming.batch import Batch
 from workers.ingestion.consuming.breaker import Allowance
-from workers.ingestion.consuming.poison import Refusal
 from workers.ingestion.errors import Fenced, TooManyDeadLetters
+from workers.ingestion.postgres_errors import Refusal
 from workers.kafka.memory import MemoryMessage
 
 UNLUCKY = 13

@@ -14,8 +14,9 @@ import structlog
 
 from ratings.changes import ChangedAggregate, Shard, changes_count, changes_read, changes_take_off, mark_next
 from ratings.services import interning_share
-from workers.ingestion.consuming.database import connect, store_error
+from workers.ingestion.consuming.database import connect
 from workers.ingestion.errors import StoreNotReady
+from workers.ingestion.postgres_errors import store_error
 from workers.kafka.topics import Topic
 from workers.publishing.errors import DatabaseNotReady, ShardLost
 from workers.publishing.store import Fence, NotYet

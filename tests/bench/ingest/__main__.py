@@ -33,7 +33,7 @@ def main() -> None:
     asked = _arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     variants = _chosen(asked)
-    console = Console() if sys.stdout.isatty() else Console(width=160)
+    console = Console() if sys.stdout.isatty() else Console(width=180)
     report = Report(variants, events=asked.events)
     try:
         with tempfile.TemporaryDirectory(prefix="movieapp-bench-") as folder:

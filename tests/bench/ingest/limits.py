@@ -9,8 +9,10 @@ import gc
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,11 @@ import psycopg
 
 from tests.bench.ingest.events import Events, stream
 
+if TYPE_CHECKING:
+    from ratings.events import RatingEvent
+
 BATCH = 20_000
+_BATCHES_AHEAD = 10
 _FETCH_MOST = 1_000
 _FETCH_TIMEOUT = 0.05
 _FIRST_TIME = 1_750_000_000_000_000
@@ -86,21 +92,29 @@ def fetch_and_decode(events: Events, watch: Stopwatch) -> int:
 
 
 def same_sql(events: Events, watch: Stopwatch) -> int:
-    """Interning and the write statement as the consumer's, one after the other, of events that are decoded already."""
+    """Interning and the write statement as the consumer has them, one batch interned while another is written.
+
+    The events are decoded already: some batches ahead of the clock, which stops in between.
+    """
     from ratings.events import decode_event
     from ratings.interning import Interner
-    from ratings.services import rating_writes, ratings_write
+    from ratings.services import RatingWrites, rating_writes, ratings_write
     from workers.ingestion.consuming.database import connect
 
-    interner, first = Interner(), _FIRST_TIME
-    with connect() as connection, psycopg.Cursor[Any](connection) as cursor:
-        for payloads in events.payloads(BATCH):
-            decoded = [decode_event(payload) for payload in payloads]
+    interner, times = Interner(), count(_FIRST_TIME)
+    with connect() as interning, connect() as writing, ThreadPoolExecutor(1) as pool:
+        find, write = psycopg.Cursor[Any](interning), psycopg.Cursor[Any](writing)
+
+        def prepared(batch: "list[RatingEvent]") -> RatingWrites:
+            return rating_writes(find, interner, batch, list(islice(times, len(batch))))
+
+        payloads = events.payloads(BATCH)
+        while ahead := [[decode_event(payload) for payload in batch] for batch in islice(payloads, _BATCHES_AHEAD)]:
             with watch.running():
-                writes = rating_writes(cursor, interner, decoded, range(first, first + len(decoded)))
-                with connection.transaction():
-                    ratings_write(cursor, writes)
-            first += len(decoded)
+                for ready in [pool.submit(prepared, batch) for batch in ahead]:
+                    writes = ready.result()
+                    with writing.transaction():
+                        ratings_write(write, writes)
     return len(events)
 
 

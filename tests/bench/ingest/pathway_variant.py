@@ -53,7 +53,7 @@ class Pathway:
             wrong = wrong_values(connection, workload.events)
         if wrong and self.setting == "correct":
             raise WrongResult(f"Pathway, {self.setting}: {wrong:,} rows have not the last value")
-        return replace(figures, note=f"{wrong:,} ratings wrong" if wrong else "")
+        return replace(figures, note=f"{wrong:,} wrong" if wrong else "")
 
 
 class _PathwayProgress:

@@ -23,7 +23,7 @@ INSERT INTO ratings_rater (provider_id, user_id) SELECT %(provider)s, n::text FR
 
 
 def main() -> None:
-    """Writes `--ratings` different ratings of SEED, in random order."""
+    """Writes all ids, and `--ratings` different ratings of SEED in random order."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ratings", type=int, required=True)
     count = parser.parse_args().ratings

@@ -18,6 +18,7 @@ _COMPARISONS = (
     ("puts only, beside Pathway with the last value", "puts", "pathway-correct"),
     ("the same, two processes beside two threads", "puts-2", "pathway-correct-2"),
     ("into the prefilled table, beside an empty one", "prefilled", REFERENCE),
+    ("into the prefilled table, beside an empty one whose ids are known", "prefilled", "known-ids"),
     ("at-least-once, beside exactly-once", "at-least-once", REFERENCE),
 )
 

@@ -63,7 +63,7 @@ class Scene:
 
     @contextmanager
     def database(self, template: str) -> Iterator[str]:
-        """A copy of the template empty, applied or prefilled, for the block alone."""
+        """A copy of the template, for the block alone: empty, known (ids alone), applied or prefilled."""
         self._make(template)
         self.servers.drop_database("measured")
         self.servers.create_database("measured", template=template)
@@ -96,9 +96,10 @@ class Scene:
                 self.servers.run(*consume, database="applied", topic="deletes")
                 with self.servers.connected("applied") as connection:
                     connection.execute("VACUUM (ANALYZE)")
-            case "prefilled":
+            case "known" | "prefilled":
                 self._make("empty")
-                self.servers.create_database("prefilled", template="empty")
-                arguments = ("-m", "tests.bench.ingest.prefill", "--ratings", str(self.prefilled))
-                self.servers.run(*arguments, database="prefilled")
+                self.servers.create_database(template, template="empty")
+                ratings = self.prefilled if template == "prefilled" else 0
+                arguments = ("-m", "tests.bench.ingest.prefill", "--ratings", str(ratings))
+                self.servers.run(*arguments, database=template)
         self._made.add(template)

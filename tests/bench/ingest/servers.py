@@ -98,7 +98,7 @@ class Servers:
 
     def delete_topic(self, name: str) -> None:
         """And with it all messages."""
-        client = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        client = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 3})
         for future in client.delete_topics([name], operation_timeout=30).values():
             future.result()
 

@@ -127,6 +127,7 @@ def all_variants(*, prefilled: int) -> Sequence[Variant]:
         ),
         Variant("replay", "full replay, one process", "ours", Consume(template="applied")),
         Variant("replay-2", "full replay, two processes", "ours", Consume(template="applied", processes=2)),
+        Variant("known-ids", "exactly-once, all ids known, one process", "ours", Consume(template="known")),
         Variant("prefilled", f"into {prefilled:,} ratings, one process", "ours", Consume(template="prefilled")),
         Variant("fetch-decode", "limit: fetch and decode alone", "limit", Limit("fetch-decode")),
         Variant("same-sql", "limit: the same SQL fed from memory", "limit", Limit("same-sql")),

@@ -152,7 +152,7 @@ def test_what_the_database_refuses_is_found_and_named_without_the_row() -> None:
     assert [one.outcome for one in outcomes] == [Outcome.APPLIED, Outcome.FAILED, Outcome.APPLIED, Outcome.APPLIED]
     kept = DeadLetter.objects.get()
     assert (kept.pk, kept.attempts) == (letters[1].pk, 2)
-    assert "the database refuses it: SQLSTATE P0001" in kept.reason
+    assert kept.reason == "the database refuses it: RaiseException (SQLSTATE P0001), function refuse"
     assert "secret" not in kept.reason
     assert stands() == (5, T - 1)
     assert_consistent()

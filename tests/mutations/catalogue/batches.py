@@ -25,6 +25,22 @@ MUTATIONS = (
         tests=("tests/unit/ratings/test_events.py::test_a_refused_id_is_named_with_its_reason",),
     ),
     Mutation(
+        name="event-two-values",
+        breaks="A put of two different values is taken for the first of them.",
+        path=_EVENTS,
+        old='    if value is not None and tenths_of(value, field="value") != tenths:\n',
+        new='    if value is not None and tenths_of(value, field="value") < 0:\n',
+        tests=("tests/unit/ratings/test_events.py::test_what_is_refused[both, unequal]",),
+    ),
+    Mutation(
+        name="event-true-is-one",
+        breaks="True and false are taken for the ratings 1 and 0.",
+        path=_EVENTS,
+        old="    if isinstance(value, int | float) and not isinstance(value, bool):\n        tenths =",
+        new="    if isinstance(value, int | float):\n        tenths =",
+        tests=("tests/unit/ratings/test_events.py::test_what_is_refused[true as value]",),
+    ),
+    Mutation(
         name="batch-time-runs-backwards",
         breaks="A late stamp in a partition takes a rating back: the running maximum of time is forgotten.",
         path=_BATCH,

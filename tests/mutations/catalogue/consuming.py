@@ -161,14 +161,6 @@ MUTATIONS = (
         tests=(f"{_OF_OUTAGES}::test_an_outage_is_waited_out_and_told",),
     ),
     Mutation(
-        name="write-asked-in-vain-happens",
-        breaks="A take-over that nobody waits for any more happens later, and fences the rightful owner.",
-        path=_WRITING,
-        old="            asked.cancel()",
-        new="            pass",
-        tests=(f"{_OF_OWNERSHIP}::test_take_overs_that_waited_in_vain_do_not_happen_later",),
-    ),
-    Mutation(
         name="write-repeats-lost-partitions",
         breaks="A batch that waited for the database is repeated with the partitions that were lost meanwhile.",
         path=_WRITING,

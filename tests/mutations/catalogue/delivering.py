@@ -36,12 +36,12 @@ MUTATIONS = (
         tests=(f"{_OF_DELIVERY}::test_the_others_tell_kafka_after_they_have_written[exactly-once]",),
     ),
     Mutation(
-        name="at-most-once-risks-every-batch",
-        breaks="At-most-once loses batch after batch to a database that is away.",
+        name="at-most-once-risks-a-batch",
+        breaks="At-most-once begins, and so loses, a batch while the database is known to be away.",
         path=_CONSUMER,
         old=" or self.positions() is None:",
         new=":",
-        tests=(f"{_OF_DELIVERY}::test_at_most_once_waits_for_an_absent_store_and_loses_one_batch_of_all",),
+        tests=(f"{_OF_DELIVERY}::test_at_most_once_loses_nothing_to_a_store_that_went_away_before_the_batch",),
     ),
     Mutation(
         name="at-most-once-writes-what-kafka-refused",
@@ -151,7 +151,7 @@ MUTATIONS = (
         path=_KAFKA,
         old=" or topic_id != self._topic_id:",
         new=":",
-        tests=(f"{_OF_KAFKA}::test_a_position_that_others_committed_is_none_of_ours[cooperative]",),
+        tests=("tests/unit/kafka/test_consumer_errors.py::test_a_commit_counts_only_as_one_of_this_topic_and_kind",),
     ),
     Mutation(
         name="kafka-commit-not-awaited",

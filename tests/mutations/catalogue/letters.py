@@ -39,6 +39,28 @@ MUTATIONS = (
         tests=(f"{_OF_SETTLING}::test_an_erasure_that_waits_for_the_letters_does_not_deadlock",),
     ),
     Mutation(
+        name="replay-in-any-order",
+        breaks="Of several letters of one rating and one time, replayed together, not the last one stands.",
+        path=_SETTLING,
+        old='.order_by("timestamp", "partition", "offset")',
+        new='.order_by("timestamp", "partition", "-offset")',
+        tests=(f"{_OF_SETTLING}::test_of_letters_of_the_same_time_the_last_in_the_partition_stays[500]",),
+    ),
+    Mutation(
+        name="replay-parts-upwards",
+        breaks="Of letters of one rating and one time, replayed part by part, the first one stands.",
+        path="workers/ingestion/dead_letters/selectors.py",
+        old="    below = up_to + 1\n"
+        '    while ids := sized_ids(letters.filter(pk__lt=below).order_by("-pk")):\n'
+        "        yield ids\n"
+        "        below = ids[-1]\n",
+        new="    above = 0\n"
+        '    while ids := sized_ids(letters.filter(pk__gt=above, pk__lte=up_to).order_by("pk")):\n'
+        "        yield ids\n"
+        "        above = ids[-1]\n",
+        tests=(f"{_OF_SETTLING}::test_of_letters_of_the_same_time_the_last_in_the_partition_stays[1]",),
+    ),
+    Mutation(
         name="replay-not-counted",
         breaks="A letter that fails again does not say how often.",
         path=_SETTLING,
@@ -98,7 +120,7 @@ MUTATIONS = (
         path=_MOVING,
         old="    row.epoch += 1\n",
         new="    row.epoch += 0\n",
-        tests=(f"{_OF_MOVING}::test_a_move_decides_whatever_kafka_has_as_the_position[at-least-once]",),
+        tests=(f"{_OF_MOVING}::test_a_move_decides_whatever_kafka_has_as_the_position[at-most-once]",),
     ),
     Mutation(
         name="move-keeps-the-time",
@@ -134,6 +156,14 @@ MUTATIONS = (
         "    SELECT id FROM ratings_rating\n"
         "    WHERE id = ANY(%(ids)s) AND value IS NULL ORDER",
         tests=(f"{_OF_PURGING}::test_old_tombstones_go_and_all_else_stays",),
+    ),
+    Mutation(
+        name="purge-within-the-retention",
+        breaks="Tombstones are removed while Kafka still has older puts, which a second reading makes stand again.",
+        path="workers/ingestion/purging.py",
+        old="(retention is None or older_than < retention)",
+        new="(retention is None)",
+        tests=(f"{_OF_PURGING}::test_an_age_within_the_retention_is_refused_unless_one_insists",),
     ),
     Mutation(
         name="purge-forgets-the-letters",

@@ -42,6 +42,28 @@ MUTATIONS = (
         tests=(f"{_OF_SUPERVISING}::test_nothing_is_started_again_once_all_are_to_stop",),
     ),
     Mutation(
+        name="orphans-live-on",
+        breaks="The processes of a supervisor that was killed consume on, with nobody to stop them.",
+        path="workers/shutdown.py",
+        old="self.signal is not None or os.getppid() != self._parent",
+        new="self.signal is not None or os.getppid() == 0",
+        tests=(
+            "tests/acceptance/test_consume_ratings_processes.py"
+            "::test_no_process_outlives_its_killed_supervisor_and_nothing_is_lost",
+        ),
+    ),
+    Mutation(
+        name="watch-swallows-errors",
+        breaks="--until-caught-up waits for ever where the database is not as it must be.",
+        path="workers/ingestion/consuming/watching.py",
+        old="            raise self._error\n",
+        new="            return None\n",
+        tests=(
+            "tests/unit/consuming/test_watching.py"
+            "::test_what_waiting_does_not_mend_is_raised_where_the_positions_are_asked_for",
+        ),
+    ),
+    Mutation(
         name="static-names-shared",
         breaks="Several processes of one command take each other for the same static member.",
         path="workers/ingestion/consuming/sharing.py",

@@ -32,6 +32,14 @@ MUTATIONS = (
         tests=(f"{_OF_SERVICES}::TestLocks::test_ratings_are_locked_in_the_order_of_their_keys[events]",),
     ),
     Mutation(
+        name="keys-twice",
+        breaks="Two writes of one rating in a batch fail the whole batch: a row cannot be changed twice at once.",
+        path=_SERVICES,
+        old="    is_last[:-1] = sorted_ids[1:] != sorted_ids[:-1]\n",
+        new="",
+        tests=(f"{_OF_SERVICES}::TestOneBatch::test_writes_are_one_per_rating_in_the_order_of_their_keys",),
+    ),
+    Mutation(
         name="delete-as-put",
         breaks="A delete is written as a put of nought.",
         path=_SERVICES,

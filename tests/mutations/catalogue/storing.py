@@ -199,6 +199,33 @@ MUTATIONS = (
         tests=(f"{_OF_POSTGRES}::test_whoever_sleeps_inside_a_transaction_is_cut_off",),
     ),
     Mutation(
+        name="commit-not-durable",
+        breaks="A server whose default is another loses committed batches, positions and all, when it crashes.",
+        path=_DATABASE,
+        old='    "synchronous_commit": "on",\n',
+        new="",
+        tests=(f"{_OF_POSTGRES}::test_another_default_isolation_is_overridden",),
+    ),
+    Mutation(
+        name="missing-tables-waited-for",
+        breaks="A database that is not migrated, or a table that is gone, has the consumer wait for ever.",
+        path=_DATABASE,
+        old="    if state.startswith(_OTHER_TABLES):\n",
+        new="    if state == _OTHER_TABLES:\n",
+        tests=(
+            "tests/integration/ingestion/test_refusals_of_postgres.py"
+            "::test_a_statement_that_the_database_does_not_take_stops_the_consumer",
+        ),
+    ),
+    Mutation(
+        name="letters-with-any-header-name",
+        breaks="A header whose name has a NUL character stops its partition for ever.",
+        path=_POSTGRES,
+        old='.replace("\\x00", "\\\\x00")',
+        new="",
+        tests=(f"{_OF_POSTGRES}::test_header_names_that_postgres_cannot_hold_are_written_in_another_way",),
+    ),
+    Mutation(
         name="another-isolation",
         breaks="A server whose default is another isolation has the write path look at the past.",
         path=_DATABASE,

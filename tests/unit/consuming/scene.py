@@ -103,7 +103,8 @@ class InlineExecutor(Executor):
 class FaultyStore:
     """A store whose next calls fail as `faults` say: "before" anything is written, or "after" everything is.
 
-    To prepare a batch is no such call: it fails `unprepared` times.
+    To prepare a batch is no such call: it fails `unprepared` times. Nor is the look at the epochs, which comes at no
+    certain time: it fails while the next call would.
     """
 
     def __init__(self, store, topic=None):
@@ -137,6 +138,12 @@ class FaultyStore:
 
     def positions(self):
         return self._call("positions", self.store.positions)
+
+    def epochs(self):
+        self.calls.append("epochs")
+        if self.faults and self.faults[0] == "before":
+            raise StoreUnavailable("the connection was refused")
+        return self.store.epochs()
 
     def close(self):
         self.store.close()

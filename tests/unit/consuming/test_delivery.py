@@ -72,6 +72,16 @@ def test_at_most_once_asks_whether_the_store_answers_before_it_begins_a_batch(sc
     assert (scene.values(), scene.skipped()) == ({("a", "1"): 10}, 0)
 
 
+def test_at_most_once_loses_nothing_to_a_store_that_went_away_before_the_batch(scene):
+    member = scene.member(0, delivery=AT_MOST)
+    scene.put(0, "a", 1)
+    member.turns()
+    member.store.faults.extend(["before"] * 3)
+    member.settle(100)
+    assert not member.store.faults
+    assert (scene.values(), scene.skipped()) == ({("a", "1"): 10}, 0)
+
+
 def test_at_most_once_begins_no_batch_that_cannot_be_prepared(scene):
     member = scene.member(0, delivery=AT_MOST)
     scene.put(0, "a", 1)

@@ -9,7 +9,8 @@ from ratings.events import RatingEvent, decode_event
 from tests.ingestion_stores import letter
 from tests.unit.consuming.scene import START, put
 from workers.ingestion.consuming.batch import Batch, Slice
-from workers.ingestion.consuming.poison import Refusal, find_refused, set_aside
+from workers.ingestion.consuming.poison import find_refused, set_aside
+from workers.ingestion.postgres_errors import Refusal
 from workers.kafka.memory import MemoryMessage
 
 NO = Refusal("userId", "the database refuses it")

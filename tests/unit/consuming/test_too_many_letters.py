@@ -4,9 +4,9 @@ import pytest
 
 from tests.unit.consuming.scene import delete
 from workers.ingestion.consuming.batch import BatchLimits
-from workers.ingestion.consuming.poison import Refusal
 from workers.ingestion.delivery import Delivery
 from workers.ingestion.errors import TooManyDeadLetters
+from workers.ingestion.postgres_errors import Refusal
 
 LARGE = BatchLimits(messages=5_000, seconds=5.0)
 NO = Refusal("userId", "the database refuses it")

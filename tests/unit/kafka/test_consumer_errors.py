@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from workers.kafka.consumer import KafkaGroupConsumer
 from workers.kafka.errors import InstanceFenced, OffsetNotAvailable, RequestRefused, TopicNotFound
@@ -73,6 +73,22 @@ UNANSWERED = KafkaError(KafkaError._TIMED_OUT)
 def test_a_commit_is_refused_or_unknown_or_done(consumer, monkeypatch, answer, expected):
     monkeypatch.setattr(consumer, "_client", Client(answer))
     assert consumer.commit_now({0: Commit(5, epoch=1), 1: Commit(6, epoch=1)}) == expected
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        ('{"epoch": 3, "topic": "", "time": 7}', Commit(5, 3, None, 7)),
+        ('{"epoch": 3, "topic": "of another of the same name", "time": 7}', None),
+        ('{"epoch": "3", "topic": "", "time": 7}', None),
+        ('{"epoch": 3, "topic": ""}', None),
+        ("[]", None),
+        ("written by another tool", None),
+        ("", None),
+    ],
+)
+def test_a_commit_counts_only_as_one_of_this_topic_and_kind(consumer, metadata, expected):
+    assert consumer._commit_of(TopicPartition("t", 0, 5, metadata)) == expected
 
 
 def test_a_position_that_is_not_there_says_so_though_nobody_tells_what_is(consumer):

@@ -96,6 +96,7 @@ class RatingConsumer:
         self._write_if_due()
         self._fetch()
         self._writer.check_now_and_then()
+        self._look_for_others()
         self._on_tick(self)
         self._settle()  # last: positions can be looked at while nothing is written, before the next turn
 
@@ -261,6 +262,14 @@ class RatingConsumer:
         """Lets go of partitions that stay assigned, to take them over again from where they then stand."""
         self._ownership.give_up(partitions)
         self._building = self._building.without(partitions)
+
+    def _look_for_others(self) -> None:
+        """With nothing to write no write is refused: the store is asked who owns the partitions."""
+        taken = self._ownership.taken_by_others(may_ask=self._writer.is_empty and not self._building)
+        if taken:
+            self._give_up(taken)
+            self._ownership.taken_away()
+            log.warning("taken_away", partitions=taken)
 
     def _fenced(self, fenced: Fenced) -> None:
         """Another owner: its partitions leave the batch, the others are written again without them."""

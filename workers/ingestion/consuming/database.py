@@ -1,13 +1,9 @@
-"""The consumer's own connection to Postgres: its session settings, and which errors tell of the data."""
+"""The consumer's own connection to Postgres, and its session settings."""
 
-import re
 from typing import Any
 
 import psycopg
 from django.db import connection
-
-from workers.ingestion.consuming.poison import Refusal
-from workers.ingestion.errors import IngestionError, StoreNotReady, StoreUnavailable
 
 _SESSION = {
     # One statement shape, tens of thousands of rows: with these on, a single bad plan took seconds (8 s for 20,000
@@ -27,30 +23,6 @@ _SESSION = {
 }
 _KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
-# SQLSTATEs that tell of a row and not of the server: data exception (22), constraint violation (23), program limit (54,
-# such as an index row that is too large), and what a trigger raises of its own (P0001). All others are waited out.
-_OF_DATA = ("22", "23", "54", "P0001")
-# An id column's sequence has come to its end: no row is at fault, and every new id would be refused.
-_EXHAUSTED = "2200H"
-_TABLES = frozenset({"ratings_rating", "ratings_recordaggregate", "ratings_record", "ratings_rater"})
-# Our own aggregates cannot go wrong by any rating: it is the aggregate that does not fit its ratings any more.
-_DRIFT = frozenset({"ratings_aggregate_count_not_negative", "ratings_aggregate_total_in_range"})
-_FIELDS = {
-    ("ratings_record", "type"): "recordType",
-    ("ratings_record", None): "recordId",
-    ("ratings_record", "external_id"): "recordId",
-    ("ratings_rater", "provider_id"): "providerId",
-    ("ratings_rater", None): "userId",
-    ("ratings_rater", "user_id"): "userId",
-}
-_FUNCTION = re.compile(r"^PL/pgSQL function ([^\s(]+)")
-
-# Syntax error or access rule violation: the tables are not the ones that this version knows, or not ours to write.
-_OTHER_TABLES = "42"
-_NO_PRIVILEGE = "42501"
-
-_REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied", "not permitted")
-
 
 def connect() -> psycopg.Connection[tuple[Any, ...]]:
     """A new autocommit connection to Django's default database. Raises psycopg.OperationalError."""
@@ -59,58 +31,3 @@ def connect() -> psycopg.Connection[tuple[Any, ...]]:
     options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
     parameters["options"] = " ".join(part for part in (parameters.get("options"), options) if part)
     return psycopg.connect(**parameters, autocommit=True)
-
-
-def refusal_of(error: psycopg.Error) -> Refusal | None:
-    """What the database has against a rating, from an error of the statements that intern and write; None if nothing.
-
-    It names SQLSTATE, constraint, table and trigger function and no value: the server's own words may quote the row.
-    """
-    state, about = error.sqlstate, error.diag
-    if state is None or state == _EXHAUSTED or not state.startswith(_OF_DATA) or about.constraint_name in _DRIFT:
-        return None
-    if about.table_name and about.table_name not in _TABLES:
-        return None
-    field = _FIELDS.get((about.table_name or "", about.column_name), "")
-    raised_in = _FUNCTION.match(about.context or "")
-    named = {
-        "table": about.table_name,
-        "column": about.column_name,
-        "constraint": about.constraint_name,
-        "function": raised_in and raised_in[1],
-    }
-    where = "".join(f", {word} {name}" for word, name in named.items() if name)
-    return Refusal(field, f"the database refuses it: {type(error).__name__} (SQLSTATE {state}){where}")
-
-
-def store_error(error: psycopg.Error, *, has_connected: bool) -> IngestionError | None:
-    """The same error as the consume loop wants it: wait (StoreUnavailable) or stop with a clear word (StoreNotReady).
-
-    What the server says is waited out unless it tells that the tables are not as they must be. None for an error that
-    did not come from the server and not from the connection: it is our own.
-    """
-    words = (str(error).strip() or type(error).__name__).splitlines()[0]
-    state = error.sqlstate
-    if state is None:
-        if _is_refused_login(error) and not has_connected:
-            return StoreNotReady(f"The database refuses us: check DATABASE_URL ({words})")
-        is_lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-        return StoreUnavailable(words) if is_lost else None
-    if state == _NO_PRIVILEGE:
-        return StoreNotReady(f"The database refuses us: check what the role of DATABASE_URL may do ({words})")
-    if state.startswith(_OTHER_TABLES):
-        return StoreNotReady(f"The database is not as this version needs it: run `manage.py migrate` ({words})")
-    if error.diag.constraint_name in _DRIFT:
-        return StoreNotReady(
-            f"An aggregate does not fit its ratings: run `manage.py check_aggregates --repair` ({words})"
-        )
-    return StoreUnavailable(words)
-
-
-def _is_refused_login(error: psycopg.Error) -> bool:
-    """True when a server is there and does not let us in: a wrong password, no such role or database, no permission.
-
-    libpq gives such an error no SQLSTATE, so this reads the server's words; where they are not English it is False.
-    """
-    words = str(error)
-    return "FATAL:" in words and any(reason in words for reason in _REFUSALS)

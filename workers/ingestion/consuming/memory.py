@@ -9,10 +9,11 @@ from ratings.memory import MemoryRatings
 from workers.ingestion.consuming.batch import Batch, Claim, Letter, Slice
 from workers.ingestion.consuming.beginning import Beginning, beginning
 from workers.ingestion.consuming.breaker import Allowance
-from workers.ingestion.consuming.poison import Refusal, set_aside
+from workers.ingestion.consuming.poison import set_aside
 from workers.ingestion.consuming.store import Applied, Prepared
 from workers.ingestion.delivery import Delivery
 from workers.ingestion.errors import Fenced
+from workers.ingestion.postgres_errors import Refusal
 from workers.kafka.group import Commit
 
 
@@ -104,6 +105,11 @@ class InMemoryStore:
         """See IngestionStore.positions."""
         with self._tables.lock:
             return {partition: position.next_offset for partition, position in self._ours().items()}
+
+    def epochs(self) -> Mapping[int, int]:
+        """See IngestionStore.epochs."""
+        with self._tables.lock:
+            return {partition: position.epoch for partition, position in self._ours().items()}
 
     def close(self) -> None:
         """See IngestionStore.close; there is nothing to let go of."""

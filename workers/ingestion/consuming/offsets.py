@@ -63,6 +63,7 @@ WHERE {_OURS} AND partition = ANY(%(partitions)s) ORDER BY partition FOR UPDATE
 """
 
 _POSITIONS = f"SELECT partition, next_offset FROM ingestion_consumeroffset WHERE {_OURS}"
+_EPOCHS = f"SELECT partition, epoch FROM ingestion_consumeroffset WHERE {_OURS}"
 
 
 class FenceFellShortError(Exception):
@@ -91,6 +92,10 @@ class GroupOffsets:
     def positions(self, cursor: psycopg.Cursor[Any]) -> Mapping[int, int]:
         """See IngestionStore.positions."""
         return dict(cursor.execute(_POSITIONS, self._identity).fetchall())
+
+    def epochs(self, cursor: psycopg.Cursor[Any]) -> Mapping[int, int]:
+        """See IngestionStore.epochs."""
+        return dict(cursor.execute(_EPOCHS, self._identity).fetchall())
 
     def take(
         self,

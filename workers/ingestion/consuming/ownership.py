@@ -1,6 +1,8 @@
 """Which partitions a consumer owns: Kafka's group protocol proposes, the store's epoch decides."""
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 
 import structlog
 
@@ -17,6 +19,14 @@ from workers.kafka.group import AT_END, GroupConsumer, Start
 log = structlog.get_logger(__name__)
 
 _RETAKES_PER_MINUTE = 5
+_LOOK_EVERY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    ours: Mapping[int, int]
+    """The epochs of our claims when the store was asked for its own."""
+    answer: Future[Mapping[int, int]]
 
 
 class Ownership:
@@ -27,6 +37,9 @@ class Ownership:
         self._source = source
         self._store = store
         self._writer = writer
+        self._clock = clock
+        self._look: _Look | None = None
+        self._looked_at = clock.seconds()
         self._unclaimed: set[int] = set()
         self._taken_away = False
         self._backoff = Backoff(first=0.1, most=5.0, clock=clock)
@@ -67,8 +80,23 @@ class Ownership:
         self._taken_away = True
         self._backoff.begin()
 
+    def taken_by_others(self, *, may_ask: bool) -> list[int]:
+        """Claims that are not ours any more by what the store has answered meanwhile; asks it, once a second at most.
+
+        A write would be refused, which is how that is found out otherwise. A store that is away is waited for; raises
+        what waiting does not mend.
+        """
+        taken = self._answered()
+        now = self._clock.seconds()
+        is_due = self._look is None and now - self._looked_at >= _LOOK_EVERY
+        if may_ask and is_due and self.claims and self._writer.may_try:
+            self._looked_at = now
+            ours = {partition: claim.epoch for partition, claim in self.claims.items()}
+            self._look = _Look(ours, self._writer.ask_later(self._store.epochs))
+        return taken
+
     def hold_on(self) -> None:
-        """After a write: whatever was taken away, we own something."""
+        """After a write, or a look: whatever was taken away, we own something."""
         self._backoff.reset()
 
     def retake(self, *, paused: bool) -> None:
@@ -101,6 +129,22 @@ class Ownership:
             self._source.resume(claims)
         self._writer.is_here()
         log.info("partitions_taken", partitions=sorted(claims))
+
+    def _answered(self) -> list[int]:
+        if self._look is None or not self._look.answer.done():
+            return []
+        look, self._look = self._look, None
+        try:
+            standing = look.answer.result()
+        except StoreUnavailable as error:
+            self._writer.is_away(error)
+            return []
+        self._writer.is_here()
+        gone = {partition for partition, epoch in look.ours.items() if standing.get(partition) != epoch}
+        if not gone and not self._unclaimed:
+            self.hold_on()
+        # What was taken anew since the question has another epoch than it had.
+        return sorted(part for part in gone if part in self.claims and self.claims[part].epoch == look.ours[part])
 
     def _take(self, partitions: Sequence[int]) -> dict[int, Claim]:
         begun = self._writer.ask(self._store.begun)

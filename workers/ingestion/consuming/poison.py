@@ -5,18 +5,10 @@ statement writes a whole batch, so one refused row refuses all; which row it is 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from workers.ingestion.consuming.batch import Batch, Slice, letter_of
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why the database refuses an event; `field` is the contract's name of the id that it is about, or ""."""
-
-    field: str
-    reason: str
-
+from workers.ingestion.postgres_errors import Refusal
 
 Trial = Callable[[Sequence[int]], Refusal | None]
 """Tries to write the events of these numbers together, leaves no trace, and tells the refusal if there is one."""

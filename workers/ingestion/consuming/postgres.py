@@ -12,20 +12,32 @@ import psycopg
 
 from ratings.errors import AggregateMissing, StaleIds
 from ratings.interning import Interner
-from ratings.services import rating_writes, ratings_write
+from ratings.services import interning_share, rating_writes, ratings_write
 from workers.ingestion.consuming.batch import Batch, Claim, Letter
 from workers.ingestion.consuming.breaker import Allowance
-from workers.ingestion.consuming.database import refusal_of
 from workers.ingestion.consuming.offsets import FenceFellShortError, GroupOffsets, moment
 from workers.ingestion.consuming.session import Session
 from workers.ingestion.consuming.sifting import Sifter
 from workers.ingestion.consuming.store import Applied, Prepared
 from workers.ingestion.delivery import Delivery
 from workers.ingestion.errors import StoreNotReady
+from workers.ingestion.postgres_errors import refusal_of
 from workers.kafka.group import Commit
 from workers.kafka.topics import Topic
 
+# Letters that stand are locked in the order of their ids first, as whoever replays or discards them does. The condition
+# on their count has that done before the first row is inserted.
 _DEAD_LETTERS = """
+WITH locked AS MATERIALIZED (
+    SELECT id FROM ingestion_deadletter WHERE id = ANY(ARRAY(
+        SELECT found.id FROM unnest(%(partitions)s::int[], %(offsets)s::bigint[]) AS place (partition, "offset")
+        CROSS JOIN LATERAL (
+            SELECT id FROM ingestion_deadletter AS letter
+            WHERE "group" = %(group)s AND cluster_id = %(cluster_id)s AND topic_id = %(topic_id)s
+              AND letter.partition = place.partition AND letter."offset" = place."offset" LIMIT 1
+        ) AS found
+    )) ORDER BY id FOR UPDATE
+)
 INSERT INTO ingestion_deadletter AS standing
        ("group", cluster_id, topic_id, topic, partition, "offset", key, value, headers, timestamp, field, reason,
         attempts, created_at)
@@ -34,6 +46,7 @@ FROM unnest(
     %(partitions)s::int[], %(offsets)s::bigint[], %(keys)b::bytea[], %(values)b::bytea[], %(headers)s::jsonb[],
     %(timestamps)s::timestamptz[], %(fields)s::text[], %(reasons)s::text[]
 ) AS letter
+WHERE (SELECT count(*) FROM locked) >= 0
 ON CONFLICT ("group", cluster_id, topic_id, partition, "offset") DO UPDATE SET attempts = standing.attempts + 1
 """
 
@@ -125,6 +138,11 @@ class PostgresStore:
         with self._writing.cursor() as cursor:
             return self._offsets.positions(cursor)
 
+    def epochs(self) -> Mapping[int, int]:
+        """See IngestionStore.epochs."""
+        with self._writing.cursor() as cursor:
+            return self._offsets.epochs(cursor)
+
     def close(self) -> None:
         """Closes the connections; an open transaction is rolled back."""
         self._writing.close()
@@ -138,10 +156,10 @@ class PostgresStore:
 
     def _apply(self, cursor: psycopg.Cursor[Any], prepared: Prepared) -> Applied:
         with cursor.connection.transaction():
-            skipped = self._offsets.advance(cursor, prepared.batch)
+            skipped = self._begin(cursor, prepared.batch)
+            self._keep_letters(cursor, prepared.batch)
             if prepared.writes is not None:
                 ratings_write(cursor, prepared.writes)
-            self._keep_letters(cursor, prepared.batch)
         return Applied(skipped=skipped)
 
     def _apply_sifted(self, cursor: psycopg.Cursor[Any], batch: Batch, allowance: Allowance | None) -> Applied:
@@ -149,11 +167,20 @@ class PostgresStore:
         sifter = Sifter(cursor, allowance or Allowance.unlimited(batch.messages))
         batch_of_known = sifter.interned(batch)
         with cursor.connection.transaction():
-            skipped = self._offsets.advance(cursor, batch)
-            accepted = sifter.accepted(batch_of_known)
-            ratings_write(cursor, sifter.writes(accepted))
+            skipped = self._begin(cursor, batch)
+            accepted = sifter.accepted(batch_of_known)  # leaves no lock behind: the letters' are still to come
             self._keep_letters(cursor, accepted)
+            ratings_write(cursor, sifter.writes(accepted))
         return Applied(skipped=skipped, refused=accepted.letters - batch.letters)
+
+    def _begin(self, cursor: psycopg.Cursor[Any], batch: Batch) -> int:
+        """Takes the first two locks of the order that keeps all writers out of each other's way, and moves the offsets.
+
+        The order: the one that an erasure wants alone, offsets, dead letters, ratings, aggregates. Returns how many
+        offsets were skipped. Raises FenceFellShortError or Fenced.
+        """
+        interning_share(cursor)
+        return self._offsets.advance(cursor, batch)
 
     def _keep_letters(self, cursor: psycopg.Cursor[Any], batch: Batch) -> None:
         letters = [(part.partition, letter) for part in batch for letter in part.letters]

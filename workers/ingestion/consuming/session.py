@@ -6,7 +6,8 @@ from typing import Any
 
 import psycopg
 
-from workers.ingestion.consuming.database import connect, store_error
+from workers.ingestion.consuming.database import connect
+from workers.ingestion.postgres_errors import store_error
 
 
 class Session:

@@ -12,8 +12,8 @@ from ratings.interning import Interner
 from ratings.services import RatingWrites, rating_writes, ratings_write
 from workers.ingestion.consuming.batch import Batch
 from workers.ingestion.consuming.breaker import Allowance
-from workers.ingestion.consuming.database import refusal_of
-from workers.ingestion.consuming.poison import Refusal, find_refused, set_aside
+from workers.ingestion.consuming.poison import find_refused, set_aside
+from workers.ingestion.postgres_errors import Refusal, refusal_of
 
 log = structlog.get_logger(__name__)
 

@@ -76,5 +76,8 @@ class IngestionStore(Protocol):
     def positions(self) -> Mapping[int, int]:
         """The next offset of each partition that the group has begun."""
 
+    def epochs(self) -> Mapping[int, int]:
+        """The epoch of each partition that the group has begun; another than ours means another owner, or a move."""
+
     def close(self) -> None:
         """Lets go of the database."""

@@ -228,12 +228,16 @@ class BatchWriter:
 
     def ask(self, question: Callable[[], Answer]) -> Answer:
         """The store's answer, after the write in hand. Raises StoreUnavailable when there is none within 10 s."""
-        asked = self._threads.writing.submit(question)
+        asked = self.ask_later(question)
         try:
             return asked.result(timeout=_ANSWER_SECONDS)
         except TimeoutError:
             asked.cancel()  # a take-over that waits in line must not happen when nobody wants it any more
             raise StoreUnavailable(f"no answer within {_ANSWER_SECONDS:g} s") from None
+
+    def ask_later(self, question: Callable[[], Answer]) -> Future[Answer]:
+        """The store's answer some time after the write in hand; whatever is asked or written next waits for it."""
+        return self._threads.writing.submit(question)
 
     def is_here(self) -> None:
         """Takes note of an answer of the store; while a batch waits in flight, only its being written counts."""

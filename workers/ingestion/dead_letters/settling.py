@@ -19,13 +19,7 @@ from ratings.interning import Interner
 from ratings.models import Rating
 from ratings.services import interning_share, rating_writes, ratings_write_late
 from workers.ingestion.dead_letters.selectors import letter_get
-from workers.ingestion.dead_letters.troubles import (
-    bound_transaction,
-    is_refusal,
-    named_troubles,
-    refusal_in_words,
-    repeated,
-)
+from workers.ingestion.dead_letters.troubles import bound_transaction, named_troubles, refusal_in, repeated
 from workers.ingestion.models import DeadLetter
 
 log = structlog.get_logger(__name__)
@@ -135,11 +129,12 @@ def _apply_all(ready: Sequence[_Ready]) -> dict[int, Settled]:
     try:
         return repeated(lambda: _apply(ready))
     except DatabaseError as error:
-        if not is_refusal(error):
+        refusal = refusal_in(error)
+        if refusal is None:
             raise
         if len(ready) == 1:
             letter_id = ready[0].letter_id
-            return {letter_id: Settled(letter_id, Outcome.FAILED, reason=refusal_in_words(error))}
+            return {letter_id: Settled(letter_id, Outcome.FAILED, refusal.field, refusal.reason)}
     # The last in time first: of two with the same time the one that stands is taken as the later.
     return {letter_id: done for one in reversed(ready) for letter_id, done in _apply_all([one]).items()}
 

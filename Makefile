@@ -58,7 +58,7 @@ protos-check: $(VENV)/.dev
 	  done,:)
 
 mutations: $(VENV)/.dev ## plant faults in copies of the source: the tests must find each (MUTATIONS=… for some, by name)
-	@$(BIN)/python -m tests.mutations --jobs $(WORKERS) $(if $(MUTATIONS),--only $(MUTATIONS))
+	@$(BIN)/python -m tests.mutations $(if $(MUTATIONS),--only $(MUTATIONS))
 
 bench: $(VENV)/.dev ## measure ingestion beside its limits and beside Pathway (BENCH=… for options; an hour)
 	@$(BIN)/python -m tests.bench.ingest $(BENCH)

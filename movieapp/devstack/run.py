@@ -19,7 +19,7 @@ from movieapp.devstack.layout import StateFolder
 from movieapp.devstack.locks import held
 from movieapp.devstack.panel import Login, show_panel
 from movieapp.devstack.ports import choose_ports, reserved_socket
-from movieapp.devstack.postgres import PostgresServer
+from movieapp.devstack.postgres import WRITE_HEAVY, PostgresServer
 from movieapp.devstack.running import announce, running_stack, withdraw
 from movieapp.devstack.startup import Plan, Startup
 from movieapp.devstack.steps import Steps
@@ -97,6 +97,7 @@ def _plan(state: StateFolder) -> Plan:
             log=state.logs / "postgres.log",
             port=ports.postgres,
             password=state.secret("postgres"),
+            settings=WRITE_HEAVY,
         )
     )
     kafka = (

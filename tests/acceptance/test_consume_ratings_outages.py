@@ -1,13 +1,10 @@
 """`consume_ratings` while the database or the broker fails: the same process waits, goes on, and all counts once."""
 
-from contextlib import contextmanager
-
-import psycopg
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connections
 
+from tests.fixtures.private_servers import django_on
 from tests.rating_load import RatingLoad, owned
 from tests.rating_tables import own_connection
 from tests.waiting import wait_until
@@ -44,24 +41,8 @@ def test_connections_that_are_cut_under_load_are_made_anew(start_manage, load):
     assert consumer.wait() == 0
 
 
-@contextmanager
-def django_on(address, monkeypatch):
-    """Lets this test's own queries go to the private server."""
-    found = psycopg.conninfo.conninfo_to_dict(address)
-    settings = connections["default"].settings_dict
-    connections["default"].close()
-    names = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "NAME": "dbname"}
-    for name, theirs in names.items():
-        monkeypatch.setitem(settings, name, found.get(theirs, ""))
-    try:
-        yield
-    finally:
-        connections["default"].close()
-        monkeypatch.undo()
-
-
 def test_a_database_that_goes_away_and_comes_back_is_waited_for_by_the_same_process(
-    start_manage, manage, load, private_postgres, monkeypatch
+    start_manage, manage, load, private_postgres
 ):
     env = {"DATABASE_URL": private_postgres.address}
     assert manage("migrate", env=env).returncode == 0
@@ -70,14 +51,14 @@ def test_a_database_that_goes_away_and_comes_back_is_waited_for_by_the_same_proc
     consumer.wait_for("store_unavailable")
     assert "partitions_assigned" not in consumer.output()  # it keeps them from nobody meanwhile
     private_postgres.start()
-    with django_on(private_postgres.address, monkeypatch):
+    with django_on(private_postgres.address):
         consumer.wait_for("partitions_assigned")
         load.send(20_000)
         wait_until(lambda: load.position() > 2_000, message=consumer.output)
     private_postgres.kill()
     consumer.wait_for("store_unavailable")
     private_postgres.start()
-    with django_on(private_postgres.address, monkeypatch):
+    with django_on(private_postgres.address):
         load.wait_until_read()
         load.assert_in_the_tables()
     assert consumer.popen.poll() is None

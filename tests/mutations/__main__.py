@@ -21,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 when every mutation was killed."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutations", description=__doc__)
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="these, by name or the name's beginning")
-    parser.add_argument("--jobs", type=int, default=2, help="how many at once (default: %(default)s)")
+    parser.add_argument(
+        "--jobs", type=int, default=3, help="how many at once, of which some wait (default: %(default)s)"
+    )
     parser.add_argument("--list", action="store_true", help="show the names, what each breaks, and run nothing")
     parser.add_argument("--write-docs", action="store_true", help=f"write {PAGE.name} anew, and run nothing")
     options = parser.parse_args(arguments)

@@ -54,7 +54,7 @@ class Runner:
         tests = sorted({test for mutation in mutations for test in mutation.tests})
         shares = [share for share in (tests[number :: len(self._all)] for number in range(len(self._all))) if share]
         failing: dict[str, str] = {}
-        with ThreadPoolExecutor(len(self._all)) as threads:
+        with self._threads() as threads:
             for share, run in zip(shares, threads.map(self._baseline, shares), strict=True):
                 reasons = {test: _failure_of(test, run) for test in share}
                 if run.code not in (0, 1) or (run.code == 1 and not any(reasons.values())):
@@ -73,7 +73,7 @@ class Runner:
                 tell(result)
             return result
 
-        with ThreadPoolExecutor(len(self._all)) as threads:
+        with self._threads() as threads:
             return list(threads.map(one, mutations))
 
     def stop(self) -> None:
@@ -96,6 +96,16 @@ class Runner:
         except DoesNotApply as reason:
             return Result(mutation, Verdict.DOES_NOT_APPLY, 0.0, str(reason))
         return judged(mutation, run)
+
+    @contextmanager
+    def _threads(self) -> Iterator[ThreadPoolExecutor]:
+        """A thread for each copy; Ctrl-C does not wait for what they run."""
+        with ThreadPoolExecutor(len(self._all)) as threads:
+            try:
+                yield threads
+            except BaseException:
+                self.stop()
+                raise
 
     @contextmanager
     def _workspace(self) -> Iterator[Workspace]:

@@ -51,11 +51,13 @@ def erase_user(
     if not confirm(found):
         return None
     with transaction.atomic():
-        # The long look first: writers wait from the first erased rater on. The letters go last: a consumer that waits
-        # for one of them then holds nothing that is still wanted here.
+        # The long look first: writers wait from the first erased rater on. The letters go last, locked in the order in
+        # which everybody locks them: whoever has one of them by then wants nothing else that is held here.
         named, unclear = _letters(user_id, provider_id)
         raters = tuple(_erased(rater, user_id) for rater in raters_get(user_id=user_id, provider_id=provider_id))
-        DeadLetter.objects.filter(pk__in=named).delete()
+        letters = DeadLetter.objects.filter(pk__in=named)
+        _ = list(letters.order_by("pk").select_for_update().values_list("pk"))
+        letters.delete()
     removed = PersonalData(raters=raters, dead_letters=len(named), unclear_letters=unclear)
     logger.info(
         "user_erased",

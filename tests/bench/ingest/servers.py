@@ -17,7 +17,7 @@ from movieapp.devstack.errors import tail
 from movieapp.devstack.kafka import KafkaServer
 from movieapp.devstack.layout import PROJECT_ROOT, STATE_DIR_VARIABLE
 from movieapp.devstack.ports import free_port
-from movieapp.devstack.postgres import PostgresServer
+from movieapp.devstack.postgres import WRITE_HEAVY, PostgresServer
 from tests.bench.ingest.errors import BenchError
 from tests.bench.ingest.events import PARTITIONS, RECORD_TYPE, RECORDS, Events
 from tests.fixtures.private_servers import running
@@ -147,7 +147,7 @@ def servers_running(folder: Path, *, postgres_settings: Mapping[str, str]) -> It
         log=folder / "postgres.log",
         port=free_port(),
         password="bench",
-        settings=postgres_settings,
+        settings={**WRITE_HEAVY, **postgres_settings},
     )
     port = free_port(taken=frozenset({postgres.port}))
     kafka = KafkaServer(

@@ -142,6 +142,7 @@ def test_another_default_isolation_is_overridden(postgres):
         cursor.execute("SELECT current_database()")
         name = cursor.fetchone()[0]
         cursor.execute(f'ALTER DATABASE "{name}" SET default_transaction_isolation TO serializable')
+        cursor.execute(f'ALTER DATABASE "{name}" SET synchronous_commit TO off')
     try:
         with rating_tables.own_connection() as plain, connect() as ours:
             assert plain.execute("SHOW transaction_isolation").fetchone() == ("serializable",)
@@ -150,6 +151,7 @@ def test_another_default_isolation_is_overridden(postgres):
     finally:
         with connection.cursor() as cursor:
             cursor.execute(f'ALTER DATABASE "{name}" RESET default_transaction_isolation')
+            cursor.execute(f'ALTER DATABASE "{name}" RESET synchronous_commit')
 
 
 def test_a_letter_that_is_read_once_more_after_the_position_was_set_back_is_counted_not_doubled(postgres):

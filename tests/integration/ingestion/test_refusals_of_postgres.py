@@ -204,13 +204,14 @@ def test_a_rater_that_is_erased_during_the_search_is_looked_up_again(owner, data
     write(store, batch_of(take(store, 0), ("a", 50)))
     erased = []
 
-    def accepted(sifter, batch):
+    def interned(sifter, batch):
+        found = plain(sifter, batch)
         if not erased:
             erased.append(rater_erase(provider_id="", user_id="a"))
-        return plain(sifter, batch)
+        return found
 
-    plain = Sifter.accepted
-    monkeypatch.setattr(Sifter, "accepted", accepted)
+    plain = Sifter.interned
+    monkeypatch.setattr(Sifter, "interned", interned)
     write(store, batch_of(take(store, 0), ("a", 20), ("b", BAD), ("c", 10)))
     assert raters(database) == {"a", "c"}
     assert len(database.letters()) == 1

@@ -60,7 +60,7 @@ MUTATIONS = (
         new="            return None\n",
         tests=(
             "tests/unit/consuming/test_watching.py"
-            "::test_what_waiting_does_not_mend_is_raised_where_the_positions_are_asked_for",
+            "::test_what_waiting_does_not_mend_is_raised_where_the_positions_are_asked_for[error0]",
         ),
     ),
     Mutation(

@@ -4,7 +4,7 @@ from tests.mutations.mutation import Mutation
 
 _POISON = "workers/ingestion/consuming/poison.py"
 _SIFTING = "workers/ingestion/consuming/sifting.py"
-_DATABASE = "workers/ingestion/consuming/database.py"
+_ERRORS = "workers/ingestion/postgres_errors.py"
 _BREAKER = "workers/ingestion/consuming/breaker.py"
 _WRITING = "workers/ingestion/consuming/writing.py"
 _CONSUMER = "workers/ingestion/consuming/consumer.py"
@@ -68,7 +68,7 @@ MUTATIONS = (
     Mutation(
         name="outage-dead-lettered",
         breaks="A full disk fills the dead letters with good events.",
-        path=_DATABASE,
+        path=_ERRORS,
         old='_OF_DATA = ("22", ',
         new='_OF_DATA = ("53", "22", ',
         tests=(f"{_OF_POSTGRES}::test_any_other_error_is_waited_out_with_nothing_written",),
@@ -76,7 +76,7 @@ MUTATIONS = (
     Mutation(
         name="exhausted-ids-dead-lettered",
         breaks="A sequence that has come to its end is blamed on every event with a new id.",
-        path=_DATABASE,
+        path=_ERRORS,
         old="state == _EXHAUSTED or ",
         new="",
         tests=(f"{_OF_POSTGRES}::test_any_other_error_is_waited_out_with_nothing_written",),
@@ -84,7 +84,7 @@ MUTATIONS = (
     Mutation(
         name="drift-dead-lettered",
         breaks="An aggregate that has drifted is blamed on the ratings of its record.",
-        path=_DATABASE,
+        path=_ERRORS,
         old=" or about.constraint_name in _DRIFT:\n        return None",
         new=":\n        return None",
         tests=(f"{_OF_POSTGRES}::test_an_aggregate_that_has_drifted_stops_the_consumer_and_blames_no_rating",),
@@ -92,7 +92,7 @@ MUTATIONS = (
     Mutation(
         name="other-tables-dead-lettered",
         breaks="A violation in another table is blamed on a rating.",
-        path=_DATABASE,
+        path=_ERRORS,
         old="    if about.table_name and about.table_name not in _TABLES:\n        return None\n",
         new="",
         tests=(f"{_OF_POSTGRES}::test_a_violation_of_another_table_blames_no_rating",),
@@ -100,7 +100,7 @@ MUTATIONS = (
     Mutation(
         name="trigger-waited-for",
         breaks="An event that a trigger refuses stops its partition for ever.",
-        path=_DATABASE,
+        path=_ERRORS,
         old=', "P0001")',
         new=")",
         tests=(f"{_OF_REFUSED}::test_a_refused_event_is_a_letter_and_all_others_are_applied[postgres]",),
@@ -108,7 +108,7 @@ MUTATIONS = (
     Mutation(
         name="reason-tells-the-row",
         breaks="The reason of a dead letter repeats a person's data from the server's words.",
-        path=_DATABASE,
+        path=_ERRORS,
         old='f"the database refuses it: {type',
         new='f"the database refuses it: {about.message_primary} {type',
         tests=(f"{_OF_POSTGRES}::test_an_error_of_the_data_is_a_letter",),

@@ -6,6 +6,7 @@ _OFFSETS = "workers/ingestion/consuming/offsets.py"
 _POSTGRES = "workers/ingestion/consuming/postgres.py"
 _DATABASE = "workers/ingestion/consuming/database.py"
 _OF_STORES = "tests/contract/test_ingestion_store.py"
+_OF_LOCKS = "tests/integration/ingestion/test_lock_order.py"
 _OF_POSTGRES = "tests/integration/ingestion/test_postgres_store.py"
 
 MUTATIONS = (
@@ -125,11 +126,11 @@ MUTATIONS = (
         breaks="The position is committed before the ratings, so that a crash in between loses them.",
         path=_POSTGRES,
         old="        with cursor.connection.transaction():\n"
-        "            skipped = self._offsets.advance(cursor, prepared.batch)\n"
-        "            if prepared.writes",
-        new="        skipped = self._offsets.advance(cursor, prepared.batch)\n"
+        "            skipped = self._begin(cursor, prepared.batch)\n"
+        "            self._keep_letters(cursor, prepared.batch)\n",
+        new="        skipped = self._begin(cursor, prepared.batch)\n"
         "        with cursor.connection.transaction():\n"
-        "            if prepared.writes",
+        "            self._keep_letters(cursor, prepared.batch)\n",
         tests=(f"{_OF_POSTGRES}::test_a_connection_lost_at_the_commit_leaves_all_or_nothing[before]",),
     ),
     Mutation(
@@ -137,20 +138,46 @@ MUTATIONS = (
         breaks="A consumer that is frozen while it sends keeps its rows locked: the server's time-out does not run.",
         path=_POSTGRES,
         old="        with cursor.connection.transaction():\n"
-        "            skipped = self._offsets.advance(cursor, prepared.batch)\n"
-        "            if prepared.writes",
+        "            skipped = self._begin(cursor, prepared.batch)\n"
+        "            self._keep_letters(cursor, prepared.batch)\n",
         new="        with cursor.connection.pipeline(), cursor.connection.transaction():\n"
-        "            skipped = self._offsets.advance(cursor, prepared.batch)\n"
-        "            if prepared.writes",
+        "            skipped = self._begin(cursor, prepared.batch)\n"
+        "            self._keep_letters(cursor, prepared.batch)\n",
         tests=(f"{_OF_POSTGRES}::test_nothing_is_pipelined_so_that_a_frozen_consumer_is_cut_off",),
     ),
     Mutation(
         name="letters-outside-the-transaction",
         breaks="Dead letters are kept after the commit, so that a crash in between loses them.",
         path=_POSTGRES,
-        old="            self._keep_letters(cursor, prepared.batch)\n        return Applied(skipped=skipped)",
-        new="        self._keep_letters(cursor, prepared.batch)\n        return Applied(skipped=skipped)",
+        old="            self._keep_letters(cursor, prepared.batch)\n"
+        "            if prepared.writes is not None:\n"
+        "                ratings_write(cursor, prepared.writes)\n"
+        "        return Applied(skipped=skipped)",
+        new="            if prepared.writes is not None:\n"
+        "                ratings_write(cursor, prepared.writes)\n"
+        "        self._keep_letters(cursor, prepared.batch)\n"
+        "        return Applied(skipped=skipped)",
         tests=(f"{_OF_POSTGRES}::test_a_connection_lost_at_the_commit_leaves_all_or_nothing[after]",),
+    ),
+    Mutation(
+        name="letters-locked-last",
+        breaks="A consumer and a person who replays a letter wait for each other, and one of them is rolled back.",
+        path=_POSTGRES,
+        old="            self._keep_letters(cursor, prepared.batch)\n"
+        "            if prepared.writes is not None:\n"
+        "                ratings_write(cursor, prepared.writes)\n",
+        new="            if prepared.writes is not None:\n"
+        "                ratings_write(cursor, prepared.writes)\n"
+        "            self._keep_letters(cursor, prepared.batch)\n",
+        tests=(f"{_OF_LOCKS}::test_a_replay_and_a_second_reading_of_the_same_letter_and_rating[plain]",),
+    ),
+    Mutation(
+        name="offsets-locked-first",
+        breaks="A consumer that waits for an erasure keeps its partitions from their next owner.",
+        path=_POSTGRES,
+        old="        interning_share(cursor)\n        return self._offsets.advance",
+        new="        return self._offsets.advance",
+        tests=(f"{_OF_LOCKS}::test_a_consumer_that_waits_for_an_erasure_holds_no_position",),
     ),
     Mutation(
         name="letters-not-counted",
@@ -209,7 +236,7 @@ MUTATIONS = (
     Mutation(
         name="missing-tables-waited-for",
         breaks="A database that is not migrated, or a table that is gone, has the consumer wait for ever.",
-        path=_DATABASE,
+        path="workers/ingestion/postgres_errors.py",
         old="    if state.startswith(_OTHER_TABLES):\n",
         new="    if state == _OTHER_TABLES:\n",
         tests=(

@@ -107,6 +107,7 @@ def test_an_answer_about_what_was_taken_anew_since_takes_nothing_away(scene):
     member.turns()  # asks
     take_from(scene, 0)
     member.source.lose(0)
+    member.turns()
     member.source.give(0)
     member.turns()
     member.settle(100)
@@ -124,11 +125,14 @@ def test_a_row_that_is_gone_is_begun_anew(scene):
 
 def test_two_that_take_an_idle_partition_from_each_other_end(scene):
     caught_up(scene)
-    one, other = scene.member(0), scene.member(0)
+    both = [scene.member(0), scene.member(0)]
+
+    def turn_by_turn():
+        for turn in range(2_000):
+            both[turn % 2].settle(1)
+
     with pytest.raises(TakenOverRepeatedly):
-        for _ in range(2_000):
-            one.settle(1)
-            other.settle(1)
+        turn_by_turn()
 
 
 def test_the_second_of_two_moves_is_noticed_as_soon_as_the_first(scene):

@@ -1,8 +1,8 @@
 """Moves a group's position: a plan that a person can look at, then one transaction that running consumers notice.
 
 The row in the database decides, whatever Kafka has as the group's committed offset: a commit counts only when it was
-made under the row's epoch, which a move raises. A running consumer is refused its next write, takes its partitions over
-again and reads on from the new position by itself; one that has nothing to write finds out with the next message.
+made under the row's epoch, which a move raises. A running consumer is refused its next write, or finds out when it asks
+once a second with nothing to write; it takes its partitions over again and reads on from the new position by itself.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -19,7 +19,7 @@ from workers.kafka.errors import KafkaError
 class Command(BaseCommand):
     help = (
         "Move a consumer group's position in a topic, once: shows what that will do, and asks. Consumers may run: they "
-        "notice when they next write, and go on from there by themselves (more than five moves in a minute end them). "
+        "notice within a second or so, and go on from there by themselves (more than five moves in a minute end them). "
         "It holds for every --delivery. What is read again changes nothing that is newer. Exit code: 0 moved, 1 "
         "nothing was moved, 2 wrong options."
     )

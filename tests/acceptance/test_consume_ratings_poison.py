@@ -13,7 +13,7 @@ from tests.poison import BAD, ODD, Oddity, event, meaning, mutations
 from tests.rating_load import positions
 from tests.rating_tables import assert_consistent, own_connection, standing
 from tests.waiting import wait_until
-from workers.ingestion.models import DeadLetter
+from workers.ingestion.models import ConsumerOffset, DeadLetter
 
 # Kafka refuses times in the future and large messages by itself unless it is told otherwise.
 ANYTHING_GOES = {
@@ -306,22 +306,25 @@ def test_a_topic_of_something_else_stops_the_worker_and_nothing_is_dropped(anyth
     assert_table(sent.expected())
 
 
+@pytest.mark.parametrize("delivery", ["exactly-once", "at-most-once"])
 def test_a_rule_of_the_database_that_refuses_too_much_stops_the_worker_and_nothing_is_dropped(
-    refusing, anything_goes, manage
+    refusing, anything_goes, manage, delivery
 ):
     sent = anything_goes
     sent.send(*(Oddity(name="robot", value=event(userId=f"robot {number}")) for number in range(2_000)))
     sent.flush()
-    done = consume(manage, sent)
+    done = consume(manage, sent, "--delivery", delivery)
     assert done.returncode == 1
     assert "no_robots" in done.stderr
+    assert "nothing is lost" in done.stderr
     assert len(letters_of(sent.topic)) == sum(positions(sent.topic).values()) < 2_000
     kept = letters_of(sent.topic)
     with own_connection() as owner:
         owner.execute(ALLOW)
-    assert consume(manage, sent).returncode == 0
+    assert consume(manage, sent, "--delivery", delivery).returncode == 0
     assert letters_of(sent.topic).keys() == kept.keys()
     assert_table(sent.expected(kept))
+    assert set(ConsumerOffset.objects.filter(topic=sent.topic).values_list("skipped", flat=True)) == {0}
 
 
 def test_a_worker_waits_for_ids_that_have_run_out_and_blames_no_message(anything_goes, start_manage):

@@ -107,6 +107,23 @@ def test_a_killed_process_is_replaced_and_one_signal_to_all_of_them_stops_them_i
     assert all(is_gone(pid) for pid in children(sharing).values())
 
 
+def test_a_killed_static_member_comes_back_under_its_name(start_manage, load):
+    """Where the broker assigns, the name is the killed one's for as long as its session."""
+    arguments = ["consume_ratings", "--topic", load.topic, "--processes=2", "--group-instance-id=pod"]
+    whole = start_manage(*arguments, env={"KAFKA_CONFIG_GROUP_PROTOCOL": "consumer"})
+    wait_until_shared(whole, {0, 1, 2, 3})
+    victims = children(whole)
+    os.kill(victims[2], signal.SIGKILL)
+    wait_until(lambda: children(whole)[2] != victims[2], message=whole.output)
+    load.send(1_000)
+    wait_until_shared(whole, {0, 1, 2, 3})
+    load.wait_until_read()
+    load.assert_in_the_tables()
+    assert children(whole)[1] == victims[1]
+    whole.terminate()
+    assert whole.wait() == 0, whole.output()
+
+
 def test_no_process_outlives_its_killed_supervisor_and_nothing_is_lost(sharing, load, manage):
     with held_in_the_midst(sharing, load):
         sharing.popen.kill()

@@ -203,32 +203,42 @@ def test_what_was_begun_is_told_with_its_delivery(database, store):
     assert store.begun() == {0: Delivery.EXACTLY_ONCE, 2: Delivery.AT_MOST_ONCE}
 
 
-# What the former owner promised, what Kafka was told (offset, epoch), where the next one begins, and what it skips.
+EXACTLY, AT_LEAST, AT_MOST = Delivery
+
+# What the former owner promised and what the next one does, what Kafka was told (offset, epoch), where the next one
+# begins, and what it skips.
 TAKE_OVERS = [
-    (Delivery.EXACTLY_ONCE, (1, 1), 2, 0),
-    (Delivery.EXACTLY_ONCE, (5, 1), 2, 0),
-    (Delivery.AT_LEAST_ONCE, None, 2, 0),
-    (Delivery.AT_LEAST_ONCE, (1, 1), 1, 0),
-    (Delivery.AT_LEAST_ONCE, (5, 1), 2, 0),
-    (Delivery.AT_LEAST_ONCE, (1, 0), 2, 0),
-    (Delivery.AT_MOST_ONCE, None, 2, 0),
-    (Delivery.AT_MOST_ONCE, (1, 1), 2, 0),
-    (Delivery.AT_MOST_ONCE, (5, 1), 5, 3),
-    (Delivery.AT_MOST_ONCE, (5, 2), 2, 0),
+    (EXACTLY, AT_LEAST, (1, 1), 2, 0),
+    (EXACTLY, AT_MOST, (5, 1), 2, 0),
+    (AT_LEAST, AT_LEAST, None, 2, 0),
+    (AT_LEAST, AT_LEAST, (1, 1), 1, 0),
+    (AT_LEAST, AT_LEAST, (5, 1), 2, 0),
+    (AT_LEAST, AT_LEAST, (1, 0), 2, 0),
+    (AT_LEAST, EXACTLY, (1, 1), 2, 0),
+    (AT_LEAST, EXACTLY, (5, 1), 2, 0),
+    (AT_LEAST, AT_MOST, (1, 1), 2, 0),
+    (AT_MOST, AT_MOST, None, 2, 0),
+    (AT_MOST, AT_MOST, (1, 1), 2, 0),
+    (AT_MOST, AT_MOST, (5, 1), 5, 3),
+    (AT_MOST, AT_MOST, (5, 0), 2, 0),
+    (AT_MOST, AT_MOST, (5, 2), 2, 0),
+    (AT_MOST, EXACTLY, (5, 1), 5, 3),
+    (AT_MOST, AT_LEAST, (5, 1), 5, 3),
+    (AT_MOST, AT_LEAST, (1, 1), 2, 0),
 ]
 
 
-@pytest.mark.parametrize(("before", "told", "start", "skipped"), TAKE_OVERS)
-def test_a_take_over_goes_by_what_the_former_owner_promised(database, before, told, start, skipped):
+@pytest.mark.parametrize(("before", "after", "told", "start", "skipped"), TAKE_OVERS)
+def test_a_take_over_goes_by_what_both_owners_promise(database, before, after, told, start, skipped):
     former = database.store(delivery=before)
     write(former, Batch([part(take(former, 0)[0], "ab")]))
     committed = {0: Commit(*told, leader_epoch=9, latest_time=TIME - 1)} if told else {}
-    claim = take(database.store(delivery=Delivery.AT_MOST_ONCE), 0, committed=committed)[0]
+    claim = take(database.store(delivery=after), 0, committed=committed)[0]
     moved = start != 2
     assert (claim.epoch, claim.next_offset) == (2, start)
     assert (claim.latest_time, claim.leader_epoch) == ((TIME - 1, 9) if moved else (TIME, 7))
     assert database.skipped() == {("rating", 0): skipped}
-    assert former.begun() == {0: Delivery.AT_MOST_ONCE}
+    assert former.begun() == {0: after}
 
 
 def test_at_most_once_counts_what_lies_before_a_batch(database):

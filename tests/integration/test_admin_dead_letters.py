@@ -100,3 +100,16 @@ def test_search_and_filter(admin):
     letter()
     assert len(admin.get(f"{LIST}?q=JSON").context["cl"].result_list) == 1
     assert len(admin.get(f"{LIST}?field=ratingValue").context["cl"].result_list) == 1
+
+
+def test_filters_offer_what_the_latest_letters_have_and_what_is_chosen(admin, monkeypatch):
+    monkeypatch.setattr("workers.ingestion.admin.filters.HIGHEST_COUNT", 2)
+    for topic in ("old", "b", "a"):
+        letter(topic=topic)
+    with CaptureQueriesContext(connection) as captured:
+        topics = admin.get(LIST).context["cl"].filter_specs[0].lookup_choices
+    assert topics == ["a", "b"]
+    assert not any("DISTINCT" in query["sql"] for query in captured)
+    page = admin.get(f"{LIST}?topic=old")
+    assert page.context["cl"].filter_specs[0].lookup_choices == ["a", "b", "old"]
+    assert [one.topic for one in page.context["cl"].result_list] == ["old"]

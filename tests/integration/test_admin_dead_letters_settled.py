@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.test import Client
@@ -85,6 +86,18 @@ def test_ticked_letters_are_discarded_once_that_is_confirmed(admin: Client) -> N
     assert "Discard 1 dead letter?" in page.content.decode()
     assert told(answer(admin, page)) == "Discard: 1 discarded."
     assert list(DeadLetter.objects.all()) == letters[1:]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize(("action", "outcome"), [("replay", "applied"), ("discard", "discarded")])
+def test_who_settled_which_is_in_the_log_of_the_admin(admin: Client, number: int, action: str, outcome: str) -> None:
+    letters = [kept_letter(event(8, user=str(user))) for user in range(number)]
+    bad = kept_letter(event(11))
+    answer(admin, choose(admin, action, *letters, *([bad] if action == "replay" else [])))
+    entries = LogEntry.objects.filter(user__username="root").order_by("object_id")
+    assert [(entry.object_repr, entry.get_change_message()) for entry in entries] == [
+        (str(letter), outcome) for letter in sorted(letters, key=lambda letter: str(letter.pk))
+    ]
 
 
 def test_all_that_match_are_settled_a_part_at_a_time_without_what_came_after_the_question(

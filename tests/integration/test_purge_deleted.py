@@ -15,6 +15,7 @@ from ratings import purging
 from ratings.events import RatingEvent
 from ratings.interning import Interner
 from ratings.services import rating_delete, rating_put, rating_writes, ratings_write, ratings_write_now
+from tests.fixtures.topics import MakeTopic
 from tests.rating_tables import assert_consistent, microseconds, own_connection, standing
 from workers.ingestion.models import DeadLetter
 
@@ -37,6 +38,15 @@ def event(tenths: int | None, record: str) -> RatingEvent:
 
 def records() -> set[str]:
     return {key[1] for key in standing("movie")}
+
+
+@pytest.fixture(autouse=True)
+def topic(settings: Any, make_topic: MakeTopic, kafka_bootstrap_servers: str) -> str:
+    """The ratings' topic: it keeps its events for a day, less than the settings say."""
+    settings.KAFKA_CLIENT_CONFIG = {"bootstrap.servers": kafka_bootstrap_servers}
+    settings.RATINGS_TOPIC = make_topic(partitions=1, retention_ms=86_400_000)
+    name: str = settings.RATINGS_TOPIC
+    return name
 
 
 @pytest.fixture
@@ -80,6 +90,57 @@ def test_a_topic_that_keeps_everything_keeps_the_tombstones(settings: Any) -> No
             call_command("purge_deleted", older_than=age)
     call_command("purge_deleted", older_than=30 * DAY, unsafe=True)
     assert records() == {"old", "gone lately", "new"}
+
+
+@pytest.mark.usefixtures("ratings")
+def test_the_topic_itself_may_keep_events_for_longer_than_the_settings_say(settings: Any, make_topic: Any) -> None:
+    settings.RATINGS_TOPIC = make_topic(partitions=1, retention_ms=int(timedelta(days=21) / timedelta(milliseconds=1)))
+    with pytest.raises(CommandError, match=r"Kafka keeps events for 21 days.*retention\.ms of the topic t-"):
+        call_command("purge_deleted", older_than=20 * DAY)
+    before = records()
+    call_command("purge_deleted")  # twice 21 days
+    assert records() == before
+    call_command("purge_deleted", older_than=22 * DAY)
+    assert records() == {"old", "gone lately", "new"}
+
+
+@pytest.mark.usefixtures("ratings")
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"retention_ms": -1}, "deletes no messages for their age)"),
+        ({"retention_ms": -1, "retention_bytes": 10**9}, "retention.bytes says nothing of their age)"),
+        ({"retention_ms": 60_000, "cleanup_policy": "compact"}, "deletes no messages for their age)"),
+    ],
+)
+def test_a_topic_that_deletes_nothing_for_its_age_keeps_the_tombstones(
+    settings: Any, make_topic: MakeTopic, config: dict[str, str | int], said: str
+) -> None:
+    settings.RATINGS_TOPIC = make_topic(partitions=1, **config)
+    for age in (None, 1000 * DAY):
+        with pytest.raises(CommandError, match="--unsafe") as refused:
+            call_command("purge_deleted", older_than=age)
+        assert said in str(refused.value)
+    call_command("purge_deleted", older_than=30 * DAY, unsafe=True)
+    assert records() == {"old", "gone lately", "new"}
+
+
+@pytest.mark.usefixtures("ratings")
+def test_without_an_answer_of_kafka_nothing_goes_but_by_order(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.ingestion.purging._TIMEOUT", 0.5)
+    settings.KAFKA_CLIENT_CONFIG = {"bootstrap.servers": "127.0.0.1:1"}
+    before = records()
+    with pytest.raises(CommandError, match=r"keeps events is not known\. No Kafka broker.*--unsafe with --older-than"):
+        call_command("purge_deleted")
+    assert records() == before
+    call_command("purge_deleted", older_than=30 * DAY, unsafe=True)
+    assert records() == {"old", "gone lately", "new"}
+
+
+def test_a_topic_that_is_not_there_tells_nothing(settings: Any) -> None:
+    settings.RATINGS_TOPIC = "there-is-none"
+    with pytest.raises(CommandError, match="no topic 'there-is-none'"):
+        call_command("purge_deleted")
 
 
 def test_a_long_retention_sets_the_default(settings: Any) -> None:

@@ -30,6 +30,14 @@ class TakenOverRepeatedly(IngestionError):
 class TooManyDeadLetters(IngestionError):
     """More of the latest messages cannot be applied than is tolerated: nothing of their batch was written."""
 
+    def __init__(self, found: str, *, left: str = "nothing is lost, and a new start goes on at the same place") -> None:
+        """`found` is a sentence about the messages, `left` what became of their batch."""
+        super().__init__(
+            f"{found} Stopped before its batch was written: {left}. See those kept so far with `manage.py dead_letters "
+            "list`; to keep these as dead letters too and go on, give a higher --max-dead-letters (1 never stops)."
+        )
+        self.found = found
+
 
 class ProcessFailed(IngestionError):
     """One of the processes that work as one ended with an error, or kept dying: the others were stopped."""

@@ -1,6 +1,7 @@
 """The one way from our settings to a librdkafka client's: its configuration, its log and its errors."""
 
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,20 +13,33 @@ from confluent_kafka import KafkaException
 from django.conf import settings
 
 from workers.kafka.errors import InvalidClientConfig
+from workers.kafka.properties import CONSUMERS_ONLY, PRODUCERS_ONLY
 
 _log = structlog.get_logger(__name__)
 _LIBRDKAFKA_LOGGER = "librdkafka"
 _REPEAT_AFTER = 30.0  # seconds
 _OTHER_NAMES = {"request.required.acks": "acks", "delivery.timeout.ms": "message.timeout.ms"}  # librdkafka's aliases
+_CLIENT_NUMBER = re.compile(r"(?<=#consumer)-\d+")  # a consumer that is made anew goes on complaining
 _NOT_DOTTED = frozenset({"error_cb", "stats_cb", "oauth_cb", "throttle_cb", "on_delivery", "log_level"})
 
 
 def client_config(**overrides: Any) -> dict[str, Any]:
-    """KAFKA_CLIENT_CONFIG of the settings and `overrides` (group_id="x" is group.id), for any confluent_kafka client.
+    """KAFKA_CLIENT_CONFIG of the settings and `overrides` (group_id="x" is group.id), for a producer or an AdminClient.
 
-    The client's own log lines go to the logger "librdkafka" whenever the client is polled.
+    Without the settings that only consumers have. The client's own log lines go to the logger "librdkafka" whenever the
+    client is polled.
     """
-    config: dict[str, Any] = {**settings.KAFKA_CLIENT_CONFIG, "logger": _librdkafka_logger()}
+    return _config(overrides, without=CONSUMERS_ONLY)
+
+
+def consumer_config(**overrides: Any) -> dict[str, Any]:
+    """As `client_config`, for a consumer: without the settings that only producers have."""
+    return _config(overrides, without=PRODUCERS_ONLY)
+
+
+def _config(overrides: Mapping[str, Any], *, without: frozenset[str]) -> dict[str, Any]:
+    given = {name: value for name, value in settings.KAFKA_CLIENT_CONFIG.items() if name not in without}
+    config: dict[str, Any] = {**given, "logger": _librdkafka_logger()}
     for name, value in overrides.items():
         config[name if name in _NOT_DOTTED else name.replace("_", ".")] = value
     return config
@@ -81,7 +95,7 @@ class _RepeatFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether it has not been said for a while."""
-        complaint = record.getMessage().partition(" (after ")[0]
+        complaint = _CLIENT_NUMBER.sub("", record.getMessage().partition(" (after ")[0])
         now = time.monotonic()
         if now - self._passed.get(complaint, -_REPEAT_AFTER) < _REPEAT_AFTER:
             return False

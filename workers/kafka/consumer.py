@@ -8,16 +8,16 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
-from workers.kafka.client import LastError, client_config, configuring, with_guarantees
+from workers.kafka.client import LastError, client_config, configuring, consumer_config, with_guarantees
 from workers.kafka.errors import (
     BrokerUnavailable,
-    InstanceFenced,
     KafkaError,
     OffsetNotAvailable,
     RequestRefused,
     TopicNotFound,
 )
 from workers.kafka.group import Commit, Fetched, GroupListener, Message, NotCommitted, Start
+from workers.kafka.instance_name import InstanceName
 from workers.kafka.topic_identity import TopicIdentity
 
 log = structlog.get_logger(__name__)
@@ -67,20 +67,23 @@ class KafkaGroupConsumer:
     def __init__(self, *, group: str, topic: str, topic_id: str = "", **overrides: Any) -> None:
         """`topic_id` tells the topic from one made anew under its name; without it that is not looked at."""
         ours = {"partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": _SESSION_TIMEOUT_MS}
-        config = {**_READ_AHEAD, **client_config(**overrides)}
+        config = {**_READ_AHEAD, **consumer_config(**overrides)}
         if config.get("group.protocol") != "consumer":  # there the broker assigns, and has the time-outs
             config = {**ours, **config}
         config = with_guarantees(config, {"group.id": group, **_GUARANTEES})
         self._incremental = "cooperative" in config.get("partition.assignment.strategy", "cooperative")
         self._topic, self._topic_id = topic, topic_id
-        self._group, self._instance = group, config.get("group.instance.id", "")
+        self._name = InstanceName(group=group, instance=config.get("group.instance.id", ""))
         self._last_error = LastError()
+        self._config = {**config, "error_cb": self._last_error}
         with configuring():
-            self._client = Consumer({**config, "error_cb": self._last_error})
+            self._client = Consumer(self._config)
+        self._listener: GroupListener | None = None
         self._identity = TopicIdentity(topic=topic, topic_id=topic_id) if topic_id else None
 
     def join(self, listener: GroupListener) -> None:
         """Joins the group; partitions arrive during `fetch`."""
+        self._listener = listener
         self._client.subscribe(
             [self._topic],
             on_assign=lambda _, partitions: self._assigned(listener, partitions),
@@ -91,8 +94,11 @@ class KafkaGroupConsumer:
     def fetch(self, *, most: int, timeout: float) -> Fetched:
         """Up to `most` messages within `timeout` seconds; runs the rebalance callbacks.
 
-        Raises OffsetNotAvailable, TopicNotFound, InstanceFenced or RequestRefused for what waiting does not mend.
+        Fetches nothing while another member has our static membership's name. Raises OffsetNotAvailable, TopicNotFound,
+        InstanceFenced or RequestRefused for what waiting does not mend.
         """
+        if self._name.is_refused and not self._joins_again(timeout):
+            return Fetched([], {})
         messages: list[Message] = []
         ends: dict[int, int] = {}
         for message in self._client.consume(most, timeout):
@@ -184,6 +190,15 @@ class KafkaGroupConsumer:
         """Leaves the group at once; partitions are revoked first."""
         self._client.close()
 
+    def _joins_again(self, timeout: float) -> bool:
+        """Whether it was time to. With another client: one that was refused never asks again."""
+        if self._listener is None or not self._name.may_join(timeout):
+            return False
+        self._client.close()
+        self._client = Consumer(self._config)
+        self.join(self._listener)
+        return True
+
     def _assigned(self, listener: GroupListener, partitions: list[TopicPartition]) -> None:
         # A callback that raises leaves the client to assign at Kafka's own offsets: it must not happen.
         starts = listener.partitions_assigned([partition.partition for partition in partitions])
@@ -207,10 +222,8 @@ class KafkaGroupConsumer:
         match error.code():
             case ClientError.UNKNOWN_TOPIC_OR_PART | ClientError._UNKNOWN_TOPIC:
                 raise TopicNotFound(self._topic)
-            case ClientError.FENCED_INSTANCE_ID | ClientError.UNRELEASED_INSTANCE_ID:
-                raise InstanceFenced(group=self._group, instance=self._instance)
-            case ClientError._FATAL if "same group.instance.id" in error.str():  # the code tells no more than that
-                raise InstanceFenced(group=self._group, instance=self._instance)
+            case _ if self._name.concerns(error):
+                pass  # `fetch` joins again
             case _ if error.fatal() or error.code() in (
                 ClientError._FATAL,  # how an error that ended the client is told to a poll; its own fatal() is false
                 ClientError.TOPIC_AUTHORIZATION_FAILED,

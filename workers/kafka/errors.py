@@ -91,12 +91,20 @@ class TopicMadeAnew(KafkaError):
 
 
 class InstanceFenced(KafkaError):
-    """Another member of the group has our static membership's name."""
+    """Another member of the group has our static membership's name.
 
-    def __init__(self, *, group: str, instance: str) -> None:
+    It has taken it from us or, where `waited` seconds are given, has not given it back in that time.
+    """
+
+    def __init__(self, *, group: str, instance: str, waited: float | None = None) -> None:
+        what = f"Another process has joined the group {group!r} as {instance!r} and takes this one's place."
+        if waited is not None:
+            what = (
+                f"Another member of the group {group!r} has the name {instance!r}, and still had it after "
+                f"{waited:.0f} s. If it was killed, its session lasts longer than that: start again later."
+            )
         super().__init__(
-            f"Another process has joined the group {group!r} as {instance!r} and takes this one's place. Each process "
-            "of a group needs a --group-instance-id (KAFKA_CONFIG_GROUP_INSTANCE_ID) of its own."
+            f"{what} Each process of a group needs a --group-instance-id (KAFKA_CONFIG_GROUP_INSTANCE_ID) of its own."
         )
 
 

@@ -9,6 +9,7 @@ _BEGINNING = "workers/ingestion/consuming/beginning.py"
 _KAFKA = "workers/kafka/consumer.py"
 _OF_DELIVERY = "tests/unit/consuming/test_delivery.py"
 _OF_KAFKA = "tests/contract/test_group_consumer.py"
+_OF_TAKING = "tests/contract/test_ingestion_store.py::test_a_take_over_goes_by_what_both_owners_promise"
 
 MUTATIONS = (
     Mutation(
@@ -95,12 +96,17 @@ MUTATIONS = (
         name="exactly-once-follows-kafka",
         breaks="Exactly-once goes back to what was committed to Kafka and applies events twice.",
         path=_BEGINNING,
-        old="if delivery == Delivery.AT_LEAST_ONCE and moved < 0:",
-        new="if moved < 0:",
-        tests=(
-            "tests/contract/test_ingestion_store.py"
-            "::test_a_take_over_goes_by_what_the_former_owner_promised[memory-exactly-once-told0-2-0]",
-        ),
+        old="if former == delivery == Delivery.AT_LEAST_ONCE and moved < 0:",
+        new="if delivery == Delivery.AT_LEAST_ONCE and moved < 0:",
+        tests=(f"{_OF_TAKING}[memory-exactly-once-at-least-once-told0-2-0]",),
+    ),
+    Mutation(
+        name="at-least-once-left-and-followed",
+        breaks="Whoever leaves at-least-once goes back to what Kafka was told, and applies events twice.",
+        path=_BEGINNING,
+        old="if former == delivery == Delivery.AT_LEAST_ONCE and moved < 0:",
+        new="if former == Delivery.AT_LEAST_ONCE and moved < 0:",
+        tests=(f"{_OF_TAKING}[memory-at-least-once-exactly-once-told6-2-0]",),
     ),
     Mutation(
         name="at-least-once-time-kept",
@@ -108,10 +114,7 @@ MUTATIONS = (
         path=_BEGINNING,
         old="        return Beginning(committed.offset, committed.latest_time, committed.leader_epoch)\n",
         new="        return Beginning(committed.offset, leader_epoch=committed.leader_epoch)\n",
-        tests=(
-            "tests/contract/test_ingestion_store.py"
-            "::test_a_take_over_goes_by_what_the_former_owner_promised[memory-at-least-once-told3-1-0]",
-        ),
+        tests=(f"{_OF_TAKING}[memory-at-least-once-at-least-once-told3-1-0]",),
     ),
     Mutation(
         name="kafka-begins-at-latest",

@@ -11,6 +11,7 @@ _OF_SETTLING = "tests/integration/ingestion/test_dead_letters_settled.py"
 _OF_MIRRORING = "tests/integration/ingestion/test_dead_letter_mirror.py"
 _OF_VERBATIM = "tests/contract/test_verbatim_producer.py"
 _OF_MOVING = "tests/acceptance/test_move_offsets.py"
+_OF_LATE_MOVES = "tests/integration/ingestion/test_moving_after_a_slow_answer.py"
 _OF_PURGING = "tests/integration/test_purge_deleted.py"
 
 MUTATIONS = (
@@ -131,6 +132,22 @@ MUTATIONS = (
         tests=(f"{_OF_MOVING}::test_the_running_time_is_that_of_the_new_place",),
     ),
     Mutation(
+        name="move-by-an-old-plan",
+        breaks="A move to the latest that is confirmed late leaves what came in since the plan was shown.",
+        path=_MOVING,
+        old="    plan = planned_moves(request)\n",
+        new="    plan = shown\n",
+        tests=(f"{_OF_LATE_MOVES}::test_latest_is_the_end_after_the_answer",),
+    ),
+    Mutation(
+        name="move-locks-and-does-not-look",
+        breaks="A group that reads on while its row is waited for is moved back instead of ahead.",
+        path=_MOVING,
+        old="        check_unchanged(plan, replace(plan, moves=moves))\n",
+        new="",
+        tests=(f"{_OF_LATE_MOVES}::test_a_group_that_reads_past_the_place_while_its_row_is_locked_is_not_moved_back",),
+    ),
+    Mutation(
         name="purge-takes-live-ratings",
         breaks="A rating that is put again while old tombstones are removed is removed with them.",
         path=_PURGING,
@@ -161,9 +178,17 @@ MUTATIONS = (
         name="purge-within-the-retention",
         breaks="Tombstones are removed while Kafka still has older puts, which a second reading makes stand again.",
         path="workers/ingestion/purging.py",
-        old="(retention is None or older_than < retention)",
-        new="(retention is None)",
+        old="if kept.age is None or older_than < kept.age:",
+        new="if kept.age is None:",
         tests=(f"{_OF_PURGING}::test_an_age_within_the_retention_is_refused_unless_one_insists",),
+    ),
+    Mutation(
+        name="purge-believes-the-settings",
+        breaks="Tombstones go by the settings' retention while the topic itself keeps older puts.",
+        path="workers/ingestion/purging.py",
+        old="    if actual.age > wanted:\n",
+        new="    if actual.age < wanted:\n",
+        tests=(f"{_OF_PURGING}::test_the_topic_itself_may_keep_events_for_longer_than_the_settings_say",),
     ),
     Mutation(
         name="purge-forgets-the-letters",

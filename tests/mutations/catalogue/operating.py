@@ -88,6 +88,14 @@ MUTATIONS = (
         tests=(f"{_OF_ADMIN}::test_all_that_match_are_settled_a_part_at_a_time_without_what_came_after_the_question",),
     ),
     Mutation(
+        name="admin-settles-unseen",
+        breaks="Nobody can tell who replayed or discarded the letters that were ticked together.",
+        path="workers/ingestion/admin/selected.py",
+        old="        if done:\n",
+        new="        if not done:\n",
+        tests=(f"{_OF_ADMIN}::test_who_settled_which_is_in_the_log_of_the_admin",),
+    ),
+    Mutation(
         name="admin-anybody-discards",
         breaks="Who may only replay letters may discard them too.",
         path="workers/ingestion/admin/single.py",

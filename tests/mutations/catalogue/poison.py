@@ -161,4 +161,12 @@ MUTATIONS = (
         new="",
         tests=(f"{_OF_TOO_MANY}::test_it_stops_before_anything_of_the_batch_is_written_or_committed[at-most-once]",),
     ),
+    Mutation(
+        name="breaker-keeps-what-was-begun",
+        breaks="At-most-once has told Kafka of a batch of which the database refuses too much, and it is lost.",
+        path=_CONSUMER,
+        old="            if self._commits_first:\n                self._give_up(self._ownership.void_commits",
+        new="            if not self._commits_first:\n                self._give_up(self._ownership.void_commits",
+        tests=(f"{_OF_TOO_MANY}::test_what_the_database_refuses_counts_as_well[at-most-once]",),
+    ),
 )

@@ -52,7 +52,8 @@ MUTATIONS = (
         old="SET epoch = standing.epoch + 1, delivery = %(delivery)s, skipped",
         new="SET epoch = standing.epoch + 1, skipped",
         tests=(
-            f"{_OF_STORES}::test_a_take_over_goes_by_what_the_former_owner_promised[postgres-exactly-once-told0-2-0]",
+            f"{_OF_STORES}::test_a_take_over_goes_by_what_both_owners_promise"
+            "[postgres-exactly-once-at-least-once-told0-2-0]",
         ),
     ),
     Mutation(
@@ -62,7 +63,8 @@ MUTATIONS = (
         old="skipped = standing.skipped + %(skipped)s,",
         new="skipped = standing.skipped,",
         tests=(
-            f"{_OF_STORES}::test_a_take_over_goes_by_what_the_former_owner_promised[postgres-at-most-once-told8-5-3]",
+            f"{_OF_STORES}::test_a_take_over_goes_by_what_both_owners_promise"
+            "[postgres-at-most-once-at-most-once-told11-5-3]",
         ),
     ),
     Mutation(

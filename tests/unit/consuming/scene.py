@@ -113,6 +113,8 @@ class FaultyStore:
         self.faults = deque()
         self.applied = []
         self.unprepared = 0
+        self.silent = 0.0
+        self.ends_within = None
         self.calls = []
 
     def begun(self):
@@ -144,6 +146,12 @@ class FaultyStore:
         if self.faults and self.faults[0] == "before":
             raise StoreUnavailable("the connection was refused")
         return self.store.epochs()
+
+    def silent_for(self):
+        return self.silent
+
+    def end_within(self, seconds):
+        self.ends_within = seconds
 
     def close(self):
         self.store.close()
@@ -211,7 +219,9 @@ class Scene:
 class Member:
     """A consumer with its own clock-driven writer and a store that can fail."""
 
-    def __init__(self, scene, *, group, limits, flush_seconds, delivery=Delivery.EXACTLY_ONCE, preparing=None):
+    def __init__(
+        self, scene, *, group, limits, flush_seconds, delivery=Delivery.EXACTLY_ONCE, preparing=None, breaker=None
+    ):
         self.scene = scene
         self.executor = ManualExecutor(scene.clock)
         self.preparing = preparing or InlineExecutor()
@@ -222,6 +232,7 @@ class Member:
             store=self.store,
             delivery=delivery,
             limits=limits,
+            breaker=breaker,
             flush_seconds=flush_seconds,
             clock=scene.clock,
             threads=Threads(writing=self.executor, preparing=self.preparing),

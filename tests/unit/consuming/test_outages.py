@@ -1,6 +1,9 @@
 """A store that is away, slow, or loses its answer: the loop waits, goes on, and writes everything once."""
 
+import logging
+
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.consuming.scene import take_from
 from workers.ingestion.consuming.batch import BatchLimits
@@ -20,6 +23,37 @@ def hold_delivery(scene):
     member.turns(2)
     assert member.source.paused == {0}
     return member
+
+
+def test_a_store_that_says_nothing_is_told_once_and_for_how_long(scene):
+    logging.getLogger("workers").setLevel(logging.WARNING)
+    member = hold_delivery(scene)
+    said = []
+    for member.store.silent in (9.9, 10.2, 60.4):
+        with capture_logs() as lines:
+            member.turns(2)
+        said.append((member.consumer.waiting_for, [line["seconds"] for line in lines]))
+    assert said == [
+        (None, []),
+        ("the database has not answered for 10 s", [10]),
+        ("the database has not answered for 60 s", []),
+    ]
+    member.store.silent = 0.0
+    member.executor.stuck = False
+    member.settle(50)
+    assert member.consumer.waiting_for is None
+    assert len(scene.values()) == 6
+
+
+def test_what_was_handed_over_is_not_settled_before_it_is_written(scene):
+    member = hold_delivery(scene)
+    assert (member.consumer.owned, member.consumer.settled) == ({0: 4}, {0: 0})
+    member.executor.stuck = False
+    member.executor.run_one()
+    member.turns()
+    assert member.consumer.settled == {0: 2}
+    member.settle(50)
+    assert member.consumer.settled == {0: 6}
 
 
 @pytest.mark.parametrize("fault", ["before", "after"])
@@ -175,6 +209,7 @@ def test_a_stop_while_the_store_is_away_ends_after_the_flush_time(scene):
     before = scene.clock.now
     member.consumer.run(lambda: next(turns))
     assert scene.clock.now - before == pytest.approx(3, abs=0.5)
+    assert member.store.ends_within == 5
     assert scene.values() == {}
     assert scene.positions() == {0: 0}
 

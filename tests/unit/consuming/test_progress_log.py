@@ -30,7 +30,7 @@ def source():
 
 @pytest.fixture
 def consumer():
-    return SimpleNamespace(tally=Tally(), waiting_for=None, owned={0: 0})
+    return SimpleNamespace(tally=Tally(), waiting_for=None, settled={0: 0})
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def test_a_busy_consumer_says_every_five_seconds_how_fast_and_how_far_behind_it_
         consumer.tally.applied += 490
         consumer.tally.dead_lettered += 8
         consumer.tally.skipped += 2
-        consumer.owned[0] += 500
-        source.ends[0] = consumer.owned[0] + 7_000
+        consumer.settled[0] += 500
+        source.ends[0] = consumer.settled[0] + 7_000
 
     consumer.tally.last_batch, consumer.tally.write_seconds = 20_000, 0.1234
     said = lines(20, work)

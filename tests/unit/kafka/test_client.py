@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka.admin import AdminClient
 from structlog.testing import capture_logs
 
-from workers.kafka.client import LastError, client_config, configuring, with_guarantees
+from workers.kafka.client import LastError, client_config, configuring, consumer_config, with_guarantees
 from workers.kafka.consumer import KafkaGroupConsumer
 from workers.kafka.errors import InvalidClientConfig
 from workers.kafka.producer import KafkaProducer
@@ -32,6 +33,51 @@ def test_a_setting_that_librdkafka_refuses_is_named(settings: Any, name: str, va
     settings.KAFKA_CLIENT_CONFIG = {"bootstrap.servers": "127.0.0.1:1", name: value}
     with pytest.raises(InvalidClientConfig, match=f"{name}.*KAFKA_CONFIG_"), configuring():
         Producer(client_config())
+
+
+OF_CONSUMERS = {
+    "group.protocol": "consumer",
+    "group.remote.assignor": "range",
+    "group.instance.id": "pod",
+    "fetch.min.bytes": "7",
+    "fetch.max.bytes": "50000000",
+    "max.poll.interval.ms": "60000",
+    "queued.min.messages": "7",
+    "isolation.level": "read_uncommitted",
+}
+OF_PRODUCERS = {
+    "acks": "1",
+    "linger.ms": "7",
+    "batch.size": "70000",
+    "compression.type": "lz4",
+    "retries": "7",
+    "delivery.timeout.ms": "60000",
+    "partitioner": "random",
+}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda logger: Producer(client_config(logger=logger)),
+        lambda logger: AdminClient(client_config(logger=logger)),
+        lambda logger: Consumer(consumer_config(logger=logger, group_id="g")),
+    ],
+    ids=["producer", "admin", "consumer"],
+)
+def test_no_client_warns_of_settings_for_other_kinds(
+    settings: Any, caplog: pytest.LogCaptureFixture, make: Callable[[logging.Logger], Any]
+) -> None:
+    settings.KAFKA_CLIENT_CONFIG = {"bootstrap.servers": "127.0.0.1:1", **OF_CONSUMERS, **OF_PRODUCERS}
+    with caplog.at_level(logging.DEBUG):
+        make(logging.getLogger("unfiltered")).poll(0)
+    assert [record.getMessage() for record in caplog.records if "CONFWARN" in record.getMessage()] == []
+
+
+def test_each_kind_of_client_gets_what_is_for_it(settings: Any) -> None:
+    settings.KAFKA_CLIENT_CONFIG = {"client.id": "c", **OF_CONSUMERS, **OF_PRODUCERS}
+    assert client_config().keys() == {"client.id", "logger"} | OF_PRODUCERS.keys()
+    assert consumer_config().keys() == {"client.id", "logger"} | OF_CONSUMERS.keys()
 
 
 def test_settings_that_break_a_guarantee_are_replaced_and_named(settings: Any) -> None:
@@ -96,7 +142,10 @@ def test_a_repeated_complaint_is_logged_once(caplog: pytest.LogCaptureFixture) -
         for milliseconds in range(50):
             logger.error("test b:9: Connection refused (after %dms in state CONNECT)", milliseconds)
         logger.error("test another thing")
+        for number in range(3):
+            logger.error("FATAL [test#consumer-%d] made anew", number)
     assert [record.getMessage() for record in caplog.records] == [
         "test b:9: Connection refused (after 0ms in state CONNECT)",
         "test another thing",
+        "FATAL [test#consumer-0] made anew",
     ]

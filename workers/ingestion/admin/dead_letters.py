@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ratings.paging import BoundedPaginator
+from workers.ingestion.admin.filters import AmongLatest
 from workers.ingestion.admin.selected import settle_selected
 from workers.ingestion.admin.single import discard_view, replay_view
 from workers.ingestion.dead_letters.payloads import header_values, payload_text, printable
@@ -29,7 +30,7 @@ class DeadLetterAdmin(_DeadLetterModelAdmin):
 
     list_display = ["place", "field", "reason", "timestamp", "created_at", "attempts"]
     list_display_links = ["place"]
-    list_filter = ["topic", "group", "field"]
+    list_filter = [("topic", AmongLatest), ("group", AmongLatest), ("field", AmongLatest)]
     show_facets = admin.ShowFacets.NEVER
     ordering = ["-pk"]
     sortable_by = ()

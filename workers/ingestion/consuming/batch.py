@@ -7,7 +7,7 @@ from operator import methodcaller
 
 from ratings.errors import InvalidRating
 from ratings.events import RatingEvent, decode_event
-from workers.kafka.group import Message, headers_of
+from workers.kafka.group import Commit, Message, headers_of
 
 _partition_of = methodcaller("partition")
 
@@ -29,6 +29,10 @@ class BatchLimits:
     messages: int = 50_000
     bytes: int = 16_777_216
     seconds: float = 0.2
+
+    def are_reached(self, batch: "Batch") -> bool:
+        """True of a batch that is full, however old."""
+        return batch.messages >= self.messages or batch.bytes >= self.bytes
 
 
 @dataclass(slots=True)
@@ -102,6 +106,11 @@ class Batch:
     def letters(self) -> int:
         """How many dead letters it brings."""
         return sum(len(part.letters) for part in self._slices.values())
+
+    @property
+    def commits(self) -> dict[int, Commit]:
+        """What Kafka is told of it."""
+        return {part.partition: Commit(part.end, part.epoch, part.leader_epoch, part.latest_time) for part in self}
 
     def add(self, messages: Iterable[Message], claims: Mapping[int, Claim], *, now: int) -> None:
         """Decodes the messages of claimed partitions; others are dropped, and so is an offset that was added before.

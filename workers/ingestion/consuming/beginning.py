@@ -19,19 +19,22 @@ class Beginning:
     skipped: int = 0
 
 
-def beginning(standing: Beginning, *, epoch: int, delivery: Delivery, committed: Commit | None) -> Beginning:
-    """Where to go on after an owner that had this `epoch` and promised this `delivery`.
+def beginning(
+    standing: Beginning, *, epoch: int, former: Delivery, delivery: Delivery, committed: Commit | None
+) -> Beginning:
+    """Where an owner that promises this `delivery` goes on after one that had this `epoch` and promised the `former`.
 
-    `standing` is the position in the store, which alone counts in exactly-once. In the other two the offset that was
-    committed to Kafka counts too, if that owner committed it: one of another epoch is older than the last take-over,
-    or than the last time that an operator moved the position.
+    `standing` is the position in the store, which alone counts after exactly-once. After the other two the offset that
+    was committed to Kafka counts too, if that owner committed it: one of another epoch is older than the last
+    take-over, or than the last time that an operator moved the position. Back behind `standing`, where all was
+    written, goes at-least-once alone, and only after itself.
     """
     if committed is None or committed.epoch != epoch:
         return standing
     moved = committed.offset - standing.next_offset
-    if delivery == Delivery.AT_LEAST_ONCE and moved < 0:
+    if former == delivery == Delivery.AT_LEAST_ONCE and moved < 0:
         # The messages in between come once more. They must have the times that they had, so the maximum goes back too.
         return Beginning(committed.offset, committed.latest_time, committed.leader_epoch)
-    if delivery == Delivery.AT_MOST_ONCE and moved > 0:
+    if former == Delivery.AT_MOST_ONCE and moved > 0:
         return Beginning(committed.offset, committed.latest_time, committed.leader_epoch, skipped=moved)
     return standing

@@ -48,9 +48,7 @@ class Allowance:
         raise TooManyDeadLetters(
             f"At least {self.letters + batch.letters} of the last {self.messages} messages cannot be applied, which is "
             f"more than the share of {self.ratio:g} that is tolerated; the next of them is offset {letter.offset} of "
-            f"partition {part.partition} ({what}). Stopped before its batch was written: nothing is lost, and a new "
-            "start goes on at the same place. See those kept so far with `manage.py dead_letters list`; to keep "
-            "these as dead letters too and go on, give a higher --max-dead-letters (1 never stops)."
+            f"partition {part.partition} ({what})."
         )
 
 

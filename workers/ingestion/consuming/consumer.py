@@ -4,7 +4,8 @@ The loop fetches and decodes in the caller's thread while one batch is prepared 
 a thread of its own. The store's epoch decides who owns a partition; Kafka's group protocol only proposes.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import structlog
 
@@ -15,8 +16,8 @@ from workers.ingestion.consuming.ownership import Ownership
 from workers.ingestion.consuming.store import IngestionStore
 from workers.ingestion.consuming.writing import BatchWriter, Tally, Threads
 from workers.ingestion.delivery import Delivery
-from workers.ingestion.errors import Fenced, StoreUnavailable
-from workers.kafka.group import Commit, GroupConsumer, Start
+from workers.ingestion.errors import Fenced, StoreUnavailable, TooManyDeadLetters
+from workers.kafka.group import GroupConsumer, Start
 
 log = structlog.get_logger(__name__)
 
@@ -68,9 +69,8 @@ class RatingConsumer:
     def run(self, finished: Callable[[], bool]) -> None:
         """Consumes until `finished()`; what was fetched by then is written before the partitions are given back.
 
-        The database being away is waited out. Raises OffsetNotAvailable, TopicMadeAnew, TopicNotFound,
-        TakenOverRepeatedly, TooManyDeadLetters or StoreNotReady for what waiting does not mend; nothing is written
-        then that is not written whole.
+        An absent database is waited out. Raises KafkaError or IngestionError for what waiting does not mend, with
+        nothing written that is not written whole.
         """
         try:
             self._wait_for_store(finished)
@@ -128,13 +128,18 @@ class RatingConsumer:
         return {partition: claim.next_offset for partition, claim in self._claims.items()}
 
     @property
+    def settled(self) -> Mapping[int, int]:
+        """The partitions that this process owns, and up to where each is known to be written."""
+        return self._writer.settled(self._claims)
+
+    @property
     def _claims(self) -> Mapping[int, Claim]:
         return self._ownership.claims
 
     # --- Fetching -----------------------------------------------------------------------------------------------------
 
     def _fetch(self) -> None:
-        if not self._is_full():
+        if not self._limits.are_reached(self._building):
             self._release()
         elif self._writer.is_empty or (self._writer.is_writing and self._writer.wait(_WRITE_WAIT)):
             return
@@ -149,9 +154,6 @@ class RatingConsumer:
         self._building.pass_end(fetched.ends, self._claims)
         if was_empty:
             self._began = self._clock.seconds()
-
-    def _is_full(self) -> bool:
-        return self._building.messages >= self._limits.messages or self._building.bytes >= self._limits.bytes
 
     def _hold(self) -> None:
         """Stops delivery while the store is behind; fetching goes on, as the group protocol lives from it."""
@@ -168,7 +170,7 @@ class RatingConsumer:
 
     def _write_if_due(self) -> None:
         self._begin_write()
-        if self._is_full() or self._clock.seconds() - self._began >= self._limits.seconds:
+        if self._limits.are_reached(self._building) or self._clock.seconds() - self._began >= self._limits.seconds:
             self._hand_over()
             self._begin_write()
 
@@ -186,13 +188,15 @@ class RatingConsumer:
         if self._writer.is_writing:
             return
         if self._writer.in_flight is not None:
-            self._writer.repeat(self._claims)
+            with self._giving_back():
+                self._writer.repeat(self._claims)
         elif self._writer.waiting is not None:
             batch: Batch | None = self._writer.waiting.only(self._claims)
             if batch and self._commits_first:
                 batch = self._committed(batch)
             if batch is not None:
-                self._writer.begin(batch)
+                with self._giving_back():
+                    self._writer.begin(batch)
 
     def _committed(self, batch: Batch) -> Batch | None:
         """What of the batch may be written once, as Kafka has its end now; None while the store is not ready for it.
@@ -202,21 +206,32 @@ class RatingConsumer:
         if not self._writer.may_try or not self._writer.is_prepared(_WRITE_WAIT) or self.positions() is None:
             return None  # each batch that is begun without a store is lost: one is risked on a store that answers
         self._writer.weigh(batch)  # before Kafka takes it for done
-        not_committed = self._source.commit_now(_commits(batch))
+        not_committed = self._source.commit_now(batch.commits)
         self._give_up(not_committed.refused)
         return batch.only(self._claims).passing(not_committed.unknown)
 
+    @contextmanager
+    def _giving_back(self) -> Iterator[None]:
+        """What at-most-once begins to write is done for Kafka: where it then must not be, it is taken back from it."""
+        try:
+            yield
+        except TooManyDeadLetters as tripped:
+            if self._commits_first:
+                self._give_up(self._ownership.void_commits(tripped, seconds=self._flush_seconds))
+            raise
+
     def _settle(self) -> None:
         """Takes note of what became of the batch in flight, if that is known."""
-        try:
-            written = self._writer.settle()
-        except Fenced as fenced:
-            self._fenced(fenced)
-            return
+        with self._giving_back():
+            try:
+                written = self._writer.settle()
+            except Fenced as fenced:
+                self._fenced(fenced)
+                return
         if written is not None:
             self._ownership.hold_on()
             if not self._commits_first:
-                self._source.commit(_commits(written.only(self._claims)))
+                self._source.commit(written.only(self._claims).commits)
 
     def _flush(self) -> None:
         """Writes what was fetched, within `flush_seconds`; what is left then is fetched again by the next owner."""
@@ -283,7 +298,3 @@ class RatingConsumer:
             self._ownership.taken_away()
         log.warning("fenced", partitions=sorted(fenced.partitions), still_assigned=sorted(mine))
         self._writer.submit(current.without(fenced.partitions))
-
-
-def _commits(batch: Batch) -> dict[int, Commit]:
-    return {part.partition: Commit(part.end, part.epoch, part.leader_epoch, part.latest_time) for part in batch}

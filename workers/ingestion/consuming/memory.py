@@ -111,6 +111,13 @@ class InMemoryStore:
         with self._tables.lock:
             return {partition: position.epoch for partition, position in self._ours().items()}
 
+    def silent_for(self) -> float:
+        """See IngestionStore.silent_for; it always answers at once."""
+        return 0.0
+
+    def end_within(self, seconds: float) -> None:
+        """See IngestionStore.end_within; nothing takes long."""
+
     def close(self) -> None:
         """See IngestionStore.close; there is nothing to let go of."""
 
@@ -130,7 +137,7 @@ class InMemoryStore:
     def _take(self, partition: int, committed: Commit | None) -> Claim:
         row = self._tables.positions[self._group, partition]
         standing = Beginning(row.next_offset, row.latest_time, row.leader_epoch)
-        begin = beginning(standing, epoch=row.epoch, delivery=row.delivery, committed=committed)
+        begin = beginning(standing, epoch=row.epoch, former=row.delivery, delivery=self._delivery, committed=committed)
         row.epoch += 1
         row.next_offset, row.latest_time, row.leader_epoch = begin.next_offset, begin.latest_time, begin.leader_epoch
         row.delivery = self._delivery

@@ -114,9 +114,7 @@ class GroupOffsets:
                 begin = (
                     Beginning(first_offset(partition))
                     if row is None
-                    else beginning(
-                        row.position, epoch=row.epoch, delivery=row.delivery, committed=committed.get(partition)
-                    )
+                    else self._beginning(row, committed.get(partition))
                 )
                 claims[partition] = self._take(cursor, partition, begin, is_known=row is not None)
         return claims
@@ -145,6 +143,11 @@ class GroupOffsets:
         if lost:
             raise Fenced(lost)
         return rest
+
+    def _beginning(self, row: _Standing, committed: Commit | None) -> Beginning:
+        return beginning(
+            row.position, epoch=row.epoch, former=row.delivery, delivery=self._delivery, committed=committed
+        )
 
     def _take(self, cursor: psycopg.Cursor[Any], partition: int, begin: Beginning, *, is_known: bool) -> Claim:
         values = {

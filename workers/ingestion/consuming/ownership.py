@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import structlog
 
 from workers.ingestion.consuming.backoff import Backoff, RateLimit
-from workers.ingestion.consuming.batch import Claim
+from workers.ingestion.consuming.batch import Batch, Claim
 from workers.ingestion.consuming.clock import Clock
 from workers.ingestion.consuming.store import IngestionStore
 from workers.ingestion.consuming.writing import BatchWriter
 from workers.ingestion.delivery import Delivery
-from workers.ingestion.errors import StoreUnavailable, TakenOverRepeatedly
+from workers.ingestion.errors import StoreUnavailable, TakenOverRepeatedly, TooManyDeadLetters
 from workers.kafka.errors import BrokerUnavailable, RequestRefused
 from workers.kafka.group import AT_END, GroupConsumer, Start
 
@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 _RETAKES_PER_MINUTE = 5
 _LOOK_EVERY = 1.0
+_VOID_PAUSE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,25 @@ class Ownership:
             self.let_go(partitions)
             self._unclaimed |= set(partitions)
             self._source.pause(partitions)
+
+    def void_commits(self, tripped: TooManyDeadLetters, *, seconds: float) -> Collection[int]:
+        """Lets whoever takes over what is written, or next, begin where the store has it, whatever Kafka was told.
+
+        To raise the epochs is enough: what was committed under an older one does not count. Returns the partitions,
+        which are to be given up. Tries for so many seconds, and raises what has `tripped` with what is lost then.
+        """
+        begun = (self._writer.in_flight or self._writer.waiting or Batch()).only(self.claims)
+        starts = {part.partition: part.start for part in begun}
+        deadline = self._clock.seconds() + seconds
+        while starts:
+            try:
+                self._writer.ask(lambda: self._store.take(starts.keys(), first_offset=starts.__getitem__))
+                break
+            except StoreUnavailable as error:
+                if self._clock.seconds() >= deadline:
+                    raise TooManyDeadLetters(tripped.found, left=_lost(begun, error)) from error
+                self._clock.sleep(_VOID_PAUSE)
+        return starts.keys()
 
     def taken_away(self) -> None:
         """Somebody has taken a partition that Kafka has assigned to us: taking it again has its limits."""
@@ -159,3 +179,11 @@ class Ownership:
 
 def _start(claim: Claim, *, paused: bool = False) -> Start:
     return Start(offset=claim.next_offset, leader_epoch=claim.leader_epoch, paused=paused)
+
+
+def _lost(begun: Batch, error: StoreUnavailable) -> str:
+    return (
+        f"but Kafka was told of it before, as at-most-once does, and the database does not answer to take that back "
+        f"({error}): the next start passes over {begun.messages} messages of partitions {sorted(begun.partitions)} and "
+        "counts them as skipped"
+    )

@@ -143,6 +143,15 @@ class PostgresStore:
         with self._writing.cursor() as cursor:
             return self._offsets.epochs(cursor)
 
+    def silent_for(self) -> float:
+        """See IngestionStore.silent_for."""
+        return max(self._writing.silent_for(), self._interning.silent_for())
+
+    def end_within(self, seconds: float) -> None:
+        """See IngestionStore.end_within."""
+        self._writing.end_within(seconds)
+        self._interning.end_within(seconds)
+
     def close(self) -> None:
         """Closes the connections; an open transaction is rolled back."""
         self._writing.close()

@@ -59,12 +59,12 @@ class ProgressLog:
         )
 
     def _found(self, consumer: RatingConsumer, rate: float) -> dict[str, Any]:
-        tally, owned = consumer.tally, consumer.owned
-        ends = self._source.known_ends(owned)
+        tally, settled = consumer.tally, consumer.settled
+        ends = self._source.known_ends(settled)
         return {
             "events_per_second": round(rate),
-            "lag": sum(max(0, end - owned[partition]) for partition, end in ends.items()),
-            "partitions": len(owned),
+            "lag": sum(max(0, end - settled[partition]) for partition, end in ends.items()),
+            "partitions": len(settled),
             "batch": tally.last_batch,
             "write_milliseconds": round(tally.write_seconds * 1000),
             "dead_lettered": tally.dead_lettered,

@@ -6,7 +6,8 @@ from typing import Any
 
 import psycopg
 
-from workers.ingestion.consuming.database import connect
+from workers.ingestion.consuming.database import PatientConnection, connect
+from workers.ingestion.errors import StoreUnavailable
 from workers.ingestion.postgres_errors import store_error
 
 
@@ -17,17 +18,14 @@ class Session:
         self.connects = 0
         """How many connections there have been: another number means maybe another database, or an older state."""
         self._on_connect = on_connect
-        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._connection: PatientConnection | None = None
+        self._is_ending = False
 
     @contextmanager
     def cursor(self) -> Iterator[psycopg.Cursor[Any]]:
         """A cursor on a living connection. Raises StoreUnavailable or StoreNotReady and lets the connection go."""
         try:
-            if self._connection is None:
-                self._on_connect()
-                self._connection = connect()
-                self.connects += 1
-            with psycopg.Cursor(self._connection) as cursor:
+            with psycopg.Cursor(self._connection or self._connect()) as cursor:
                 yield cursor
         except psycopg.Error as error:
             self.close()
@@ -36,8 +34,29 @@ class Session:
                 raise
             raise told from error
 
+    def silent_for(self) -> float:
+        """Seconds that the statement in hand has waited for its answer; 0 without one. For any thread."""
+        connection = self._connection
+        return 0.0 if connection is None else connection.silent_for()
+
+    def end_within(self, seconds: float) -> None:
+        """What is in hand has that long; no connection is made any more. For any thread."""
+        self._is_ending = True
+        connection = self._connection
+        if connection is not None:
+            connection.end_within(seconds)
+
     def close(self) -> None:
         """Closes the connection; an open transaction is rolled back, and the next call connects anew."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _connect(self) -> PatientConnection:
+        if not self._is_ending:
+            self._on_connect()
+            self._connection = connect()
+            self.connects += 1
+        if self._is_ending or self._connection is None:  # also when that was said while it connected
+            raise StoreUnavailable("the process ends, and connects no more")
+        return self._connection

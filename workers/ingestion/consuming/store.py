@@ -79,5 +79,11 @@ class IngestionStore(Protocol):
     def epochs(self) -> Mapping[int, int]:
         """The epoch of each partition that the group has begun; another than ours means another owner, or a move."""
 
+    def silent_for(self) -> float:
+        """Seconds that the call in hand has waited for the database's next word; 0 without one. For any thread."""
+
+    def end_within(self, seconds: float) -> None:
+        """What is in hand has that long: StoreUnavailable ends it then, and whatever is begun later. For any thread."""
+
     def close(self) -> None:
         """Lets go of the database."""

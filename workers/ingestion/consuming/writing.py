@@ -12,6 +12,7 @@ from workers.ingestion.consuming.backoff import Backoff
 from workers.ingestion.consuming.batch import Batch, Claim
 from workers.ingestion.consuming.breaker import Allowance, DeadLetterBreaker
 from workers.ingestion.consuming.clock import Clock
+from workers.ingestion.consuming.silence import SilenceWatch
 from workers.ingestion.consuming.store import Applied, IngestionStore, Prepared
 from workers.ingestion.errors import StoreUnavailable
 from workers.kafka.errors import BrokerUnavailable
@@ -19,6 +20,7 @@ from workers.kafka.errors import BrokerUnavailable
 log = structlog.get_logger(__name__)
 
 _ANSWER_SECONDS = 10.0
+_CLOSE_SECONDS = 5.0
 _CHECK_EVERY = 3.0
 
 Answer = TypeVar("Answer")
@@ -88,6 +90,7 @@ class BatchWriter:
         self.waiting_for: str | None = None
         """Why nothing is written at the moment, for people; None while all is well."""
         self._store = store
+        self._silence = SilenceWatch(store.silent_for)
         self._check = check
         self._clock = clock
         self._breaker = breaker
@@ -112,6 +115,14 @@ class BatchWriter:
     def waiting(self) -> Batch | None:
         """The batch that is written next."""
         return None if self._waiting is None else self._waiting.batch
+
+    def settled(self, claims: Mapping[int, Claim]) -> dict[int, int]:
+        """The offset of each claimed partition before which everything is known to be written, or passed over."""
+        found = {partition: claim.next_offset for partition, claim in claims.items()}
+        for batch in (self.waiting, self._in_flight):  # the older one has the last word
+            if batch is not None:
+                found |= {part.partition: part.start for part in batch.only(claims)}
+        return found
 
     @property
     def is_empty(self) -> bool:
@@ -197,6 +208,7 @@ class BatchWriter:
 
         Raises Fenced, or TooManyDeadLetters.
         """
+        self.waiting_for = self._silence.look() or self.waiting_for
         if self._writing is None or not self._writing.done():
             return None
         write, self._writing = self._writing, None
@@ -255,7 +267,8 @@ class BatchWriter:
         log.warning("store_unavailable", reason=str(error), next_attempt_in_seconds=round(delay, 2))
 
     def close(self) -> None:
-        """Waits for the write in hand and lets go of the store."""
+        """Waits for the write in hand, 5 s at most, and lets go of the store."""
+        self._store.end_within(_CLOSE_SECONDS)
         for threads in (self._threads.preparing, self._threads.writing):
             threads.shutdown(wait=True, cancel_futures=True)
         self._store.close()

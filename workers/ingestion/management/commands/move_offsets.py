@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from movieapp.database_errors import database_errors_told
 from workers.ingestion.errors import IngestionError
 from workers.ingestion.positions.destination import Destination, Exactly, destination, partition_number
-from workers.ingestion.positions.moving import Move, MoveRequest, move_offsets
+from workers.ingestion.positions.moving import move_offsets
+from workers.ingestion.positions.planning import Move, MoveRequest, PlanChanged
 from workers.ingestion.positions.tables import Column, table_text
 from workers.kafka.arguments import group_name, topic_name
 from workers.kafka.errors import KafkaError
@@ -20,8 +21,9 @@ class Command(BaseCommand):
     help = (
         "Move a consumer group's position in a topic, once: shows what that will do, and asks. Consumers may run: they "
         "notice within a second or so, and go on from there by themselves (more than five moves in a minute end them). "
-        "It holds for every --delivery. What is read again changes nothing that is newer. Exit code: 0 moved, 1 "
-        "nothing was moved, 2 wrong options."
+        "It holds for every --delivery. What is read again changes nothing that is newer. latest is the end as it is "
+        "after your answer; where the move would otherwise do something else by then, nothing is moved. Exit code: 0 "
+        "moved, 1 nothing was moved, 2 wrong options."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -58,6 +60,9 @@ class Command(BaseCommand):
         try:
             with database_errors_told():
                 moved = move_offsets(request, confirm=lambda planned: self._confirmed(request, planned, yes=yes))
+        except PlanChanged as changed:
+            self.stdout.write(_text(request, changed.moves, self.stdout), ending="")
+            raise CommandError(str(changed)) from None
         except (IngestionError, KafkaError) as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:

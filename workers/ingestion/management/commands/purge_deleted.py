@@ -6,12 +6,14 @@ from argparse import ArgumentTypeError
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from movieapp.progress import shown_progress
 from ratings.purging import PurgeStep
 from workers.ingestion.errors import IngestionError
 from workers.ingestion.purging import planned_purge, purge_deleted
+from workers.kafka.errors import KafkaError
 
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
@@ -28,14 +30,14 @@ class Command(BaseCommand):
             "--older-than",
             type=_age,
             metavar="AGE",
-            help="remove those older than this, such as 30d, 12h or 90m; at least the retention of the ratings' topic "
-            "(default: twice that, and 30d at least)",
+            help="remove those older than this, such as 30d, 12h or 90m; at least the retention of the ratings' topic, "
+            "the longer of what Kafka tells and of RATINGS_TOPIC_RETENTION_MS (default: twice that, and 30d at least)",
         )
         parser.add_argument(
             "--unsafe",
             action="store_true",
             help="remove them also where an event that is still in Kafka, or an older dead letter, may make a deleted "
-            "rating stand again",
+            "rating stand again; with --older-than Kafka is not asked",
         )
 
     def handle(self, *args: Any, older_than: timedelta | None, unsafe: bool, **options: Any) -> None:
@@ -43,6 +45,11 @@ class Command(BaseCommand):
             purge = planned_purge(older_than=older_than, unsafe=unsafe)
         except IngestionError as error:
             raise CommandError(str(error)) from None
+        except KafkaError as error:
+            raise CommandError(
+                f"How long the topic {settings.RATINGS_TOPIC} keeps events is not known. {error} Nothing was removed; "
+                "without asking Kafka only --unsafe with --older-than removes any."
+            ) from None
         self.stdout.write(f"Removing tombstones from before {purge.before:%Y-%m-%d %H:%M:%S} UTC.")
         if purge.kept_for_letters:
             self.stdout.write(

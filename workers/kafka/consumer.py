@@ -1,6 +1,7 @@
 """The GroupConsumer on a real cluster: librdkafka's consumer behind the port that the consume loop knows."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,8 @@ _GUARANTEES = {
 # For each partition. librdkafka's defaults, 100,000 messages and 64 MB, are a gigabyte with a dozen partitions.
 _READ_AHEAD = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 16_384}
 _ANSWER_SECONDS = 5.0
+_LEADER_MOVES = frozenset({ClientError.NOT_LEADER_FOR_PARTITION, ClientError.LEADER_NOT_AVAILABLE})
+_LEADER_MOVES_WAIT = 0.1
 # How long a killed member keeps its partitions from others. librdkafka's default of 45 s makes every crash an outage.
 _SESSION_TIMEOUT_MS = 10_000
 _UNKNOWN_EPOCH = -1  # librdkafka's own word for it
@@ -242,11 +245,17 @@ class KafkaGroupConsumer:
         return OffsetNotAvailable(topic=self._topic, partition=partition, wanted=wanted, there=there, reason=reason)
 
     def _watermarks(self, partition: int) -> tuple[int, int]:
-        try:
-            first, end = self._client.get_watermark_offsets(TopicPartition(self._topic, partition), _ANSWER_SECONDS)
-        except KafkaException as error:
-            raise self._unavailable(error.args[0]) from error
-        return int(first), int(end)
+        place, deadline = TopicPartition(self._topic, partition), time.monotonic() + _ANSWER_SECONDS
+        while True:
+            try:
+                first, end = self._client.get_watermark_offsets(place, _ANSWER_SECONDS)
+            except KafkaException as error:
+                # The client repeats this after a time-out only, and a leader that has just changed is no outage.
+                if error.args[0].code() not in _LEADER_MOVES or time.monotonic() >= deadline:
+                    raise self._unavailable(error.args[0]) from error
+                time.sleep(_LEADER_MOVES_WAIT)
+            else:
+                return int(first), int(end)
 
     def _unanswered(self, request: str, error: ClientError) -> KafkaError:
         if error.code() in _REFUSED:

@@ -9,6 +9,7 @@ from ratings.errors import InvalidRating
 from ratings.events import checked_id
 from workers.ingestion.erasure import PersonalData, erase_user
 from workers.ingestion.errors import UnknownUser
+from workers.ingestion.management.asking import is_confirmed
 
 _LIMIT = (
     "Events of this person that are still in Kafka bring them back when they are read (again): they are gone once\n"
@@ -65,13 +66,7 @@ class Command(BaseCommand):
             )
         if yes:
             return True
-        self.stdout.write("Remove all of this? It cannot be undone. [y/N] ", ending="")
-        self.stdout.flush()
-        try:
-            return input().strip().lower() in ("y", "yes")
-        except EOFError:
-            self.stdout.write("")
-            return False
+        return is_confirmed(self.stdout, "Remove all of this? It cannot be undone.")
 
 
 def _summary(removed: PersonalData) -> str:

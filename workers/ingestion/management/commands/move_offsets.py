@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from movieapp.database_errors import database_errors_told
 from workers.ingestion.errors import IngestionError
+from workers.ingestion.management.asking import is_confirmed
 from workers.ingestion.positions.destination import Destination, Exactly, destination, partition_number
 from workers.ingestion.positions.moving import move_offsets
 from workers.ingestion.positions.planning import Move, MoveRequest, PlanChanged
@@ -78,13 +79,7 @@ class Command(BaseCommand):
             return True
         if not sys.stdin.isatty():
             raise CommandError("Nothing was moved: there is no terminal to ask on. Give --yes to move without asking.")
-        self.stdout.write("Move the group? [y/N] ", ending="")
-        self.stdout.flush()
-        try:
-            return input().strip().lower() in ("y", "yes")
-        except EOFError:
-            self.stdout.write("")
-            return False
+        return is_confirmed(self.stdout, "Move the group?")
 
 
 def _text(request: MoveRequest, planned: Sequence[Move], output: Any) -> str:

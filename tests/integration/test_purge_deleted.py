@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from ratings import purging
 from ratings.events import RatingEvent
 from ratings.interning import Interner
-from ratings.services import rating_delete, rating_put, rating_writes, ratings_write, ratings_write_now
+from ratings.services import interning_share, rating_delete, rating_put, rating_writes, ratings_write, ratings_write_now
 from tests.fixtures.topics import MakeTopic
 from tests.rating_tables import assert_consistent, microseconds, own_connection, standing
 from workers.ingestion.models import DeadLetter
@@ -193,6 +193,19 @@ def test_many_steps_while_others_write(monkeypatch: pytest.MonkeyPatch) -> None:
     assert steps[-1].share == 1.0
     assert all(rating.tenths == 50 for rating in standing("movie").values())
     assert 100 <= steps[-1].removed <= 200
+    assert_consistent()
+
+
+def test_a_rating_that_is_put_again_after_the_look_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    write([event(None, "put again"), event(None, "gone")], age=40 * DAY)
+
+    def share_too_late(cursor: Any) -> None:
+        write([event(50, "put again")], age=timedelta())
+        interning_share(cursor)
+
+    monkeypatch.setattr(purging, "interning_share", share_too_late)
+    call_command("purge_deleted")
+    assert records() == {"put again"}
     assert_consistent()
 
 

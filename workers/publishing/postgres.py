@@ -14,7 +14,7 @@ import structlog
 
 from ratings.changes import ChangedAggregate, Shard, changes_count, changes_read, changes_take_off, mark_next
 from ratings.services import interning_share
-from workers.ingestion.consuming.database import connect
+from workers.database import connect
 from workers.ingestion.errors import StoreNotReady
 from workers.ingestion.postgres_errors import store_error
 from workers.kafka.topics import Topic

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import structlog
 
 from ratings.changes import Shard
-from workers.ingestion.consuming.backoff import Backoff, RateLimit
-from workers.ingestion.consuming.clock import Clock, SystemClock
+from workers.backoff import Backoff, RateLimit
+from workers.clock import Clock, SystemClock
 from workers.kafka.errors import BrokerUnavailable, ProducerFenced, TransactionFailed
 from workers.kafka.topics import Topic
 from workers.kafka.transactions import TransactionalProducer

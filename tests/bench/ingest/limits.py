@@ -99,7 +99,7 @@ def same_sql(events: Events, watch: Stopwatch) -> int:
     from ratings.events import decode_event
     from ratings.interning import Interner
     from ratings.services import RatingWrites, rating_writes, ratings_write
-    from workers.ingestion.consuming.database import connect
+    from workers.database import connect
 
     interner, times = Interner(), count(_FIRST_TIME)
     with connect() as interning, connect() as writing, ThreadPoolExecutor(1) as pool:

@@ -31,7 +31,7 @@ def main() -> None:
 
     django.setup()
     from ratings.services import RatingWrites, ratings_write
-    from workers.ingestion.consuming.database import connect
+    from workers.database import connect
 
     ratings = distinct_ratings(count, seed=SEED)
     bulk = {"type": RECORD_TYPE, "records": RECORDS - 1, "provider": PROVIDER, "users": USERS - 1}

@@ -11,8 +11,8 @@ from ratings.services import rater_erase
 from tests import rating_tables
 from tests.ingestion_stores import TIME, PostgresDatabase, letter, part, raters, take, write
 from tests.waiting import wait_until
+from workers.database import connect
 from workers.ingestion.consuming.batch import Batch
-from workers.ingestion.consuming.database import connect
 from workers.ingestion.errors import StoreUnavailable
 from workers.ingestion.models import ConsumerOffset, DeadLetter
 from workers.kafka.topics import Topic

@@ -153,7 +153,7 @@ MUTATIONS = (
         path=_PURGING,
         old="    WHERE id = ANY(%(ids)s) AND value IS NULL AND written_at < %(before)s ORDER BY id FOR UPDATE",
         new="    WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE",
-        tests=(f"{_OF_PURGING}::test_many_steps_while_others_write",),
+        tests=(f"{_OF_PURGING}::test_a_rating_that_is_put_again_after_the_look_stays",),
     ),
     Mutation(
         name="purge-takes-young-tombstones",

@@ -4,7 +4,7 @@ from tests.mutations.mutation import Mutation
 
 _OFFSETS = "workers/ingestion/consuming/offsets.py"
 _POSTGRES = "workers/ingestion/consuming/postgres.py"
-_DATABASE = "workers/ingestion/consuming/database.py"
+_DATABASE = "workers/database.py"
 _OF_STORES = "tests/contract/test_ingestion_store.py"
 _OF_LOCKS = "tests/integration/ingestion/test_lock_order.py"
 _OF_POSTGRES = "tests/integration/ingestion/test_postgres_store.py"

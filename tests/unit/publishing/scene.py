@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ratings.changes import ChangedAggregate, Shard
-from workers.ingestion.consuming.clock import Clock
+from workers.clock import Clock
 from workers.kafka.memory_transactions import MemoryTopic, MemoryTransactionalProducer
 from workers.kafka.topics import Topic
 from workers.kafka.transactions import KeyedMessage, TransactionalProducer

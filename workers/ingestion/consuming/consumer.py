@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import structlog
 
+from workers.clock import Clock, SystemClock
 from workers.ingestion.consuming.batch import Batch, BatchLimits, Claim
 from workers.ingestion.consuming.breaker import DeadLetterBreaker
-from workers.ingestion.consuming.clock import Clock, SystemClock
 from workers.ingestion.consuming.ownership import Ownership
 from workers.ingestion.consuming.store import IngestionStore
 from workers.ingestion.consuming.writing import BatchWriter, Tally, Threads

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from workers.ingestion.consuming.backoff import Backoff, RateLimit
+from workers.backoff import Backoff, RateLimit
+from workers.clock import Clock
 from workers.ingestion.consuming.batch import Batch, Claim
-from workers.ingestion.consuming.clock import Clock
 from workers.ingestion.consuming.store import IngestionStore
 from workers.ingestion.consuming.writing import BatchWriter
 from workers.ingestion.delivery import Delivery

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from movieapp.progress import Meter, shown_progress
-from workers.ingestion.consuming.clock import Clock, SystemClock
+from workers.clock import Clock, SystemClock
 from workers.ingestion.consuming.consumer import RatingConsumer
 from workers.kafka.group import GroupConsumer
 

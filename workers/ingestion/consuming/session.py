@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from workers.ingestion.consuming.database import PatientConnection, connect
+from workers.database import PatientConnection, connect
 from workers.ingestion.errors import StoreUnavailable
 from workers.ingestion.postgres_errors import store_error
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import structlog
 
-from workers.ingestion.consuming.clock import Clock, SystemClock
+from workers.clock import Clock, SystemClock
 from workers.ingestion.errors import ProcessFailed
 
 log = structlog.get_logger(__name__)

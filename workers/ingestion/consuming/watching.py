@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import structlog
 
-from workers.ingestion.consuming.backoff import Backoff
-from workers.ingestion.consuming.clock import SystemClock
+from workers.backoff import Backoff
+from workers.clock import SystemClock
 from workers.ingestion.consuming.store import IngestionStore
 from workers.ingestion.errors import StoreUnavailable
 

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import structlog
 
-from workers.ingestion.consuming.backoff import Backoff
+from workers.backoff import Backoff
+from workers.clock import Clock
 from workers.ingestion.consuming.batch import Batch, Claim
 from workers.ingestion.consuming.breaker import Allowance, DeadLetterBreaker
-from workers.ingestion.consuming.clock import Clock
 from workers.ingestion.consuming.silence import SilenceWatch
 from workers.ingestion.consuming.store import Applied, IngestionStore, Prepared
 from workers.ingestion.errors import StoreUnavailable

@@ -1,4 +1,4 @@
-"""The consumer's own connection to Postgres: its session's settings, and how long it waits for an answer."""
+"""A worker's own connection to Postgres: its session's settings, and how long it waits for an answer."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""The consumer's sense of time, handed in, so that a test lives through an hour of outages at once."""
+"""A worker's sense of time, handed in, so that a test lives through an hour of outages at once."""
 
 import time
 from typing import Protocol

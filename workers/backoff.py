@@ -3,7 +3,7 @@
 import random
 from collections import deque
 
-from workers.ingestion.consuming.clock import Clock
+from workers.clock import Clock
 
 
 class Backoff:

@@ -6,7 +6,8 @@ transaction that writes ratings: its rows would stay locked until that transacti
 """
 
 from collections.abc import Iterable, Sequence
-from operator import attrgetter, getitem
+from itertools import groupby
+from operator import attrgetter, getitem, itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ RATER_BITS = 32
 """A rating's key is its record's number shifted by this many bits, or its rater's number."""
 
 _Key = tuple[str, str]
+_first_of, _second_of = itemgetter(0), itemgetter(1)
 
 _FIND_RECORDS = """
 SELECT wanted.position, found.id
@@ -132,7 +134,7 @@ class _Numbered:
         unknown = np.flatnonzero(numbers == _UNKNOWN)
         if len(unknown):
             strangers = [events[place] for place in unknown.tolist()]
-            self._learn(cursor, sorted({(self._first(event), self._second(event)) for event in strangers}))
+            self._learn(cursor, self._sorted_keys(strangers))
             numbers[unknown] = self._look_up(strangers)
         return numbers
 
@@ -141,25 +143,35 @@ class _Numbered:
         known_by_first = map(self._known.__getitem__, map(self._first, events))
         return np.fromiter(map(getitem, known_by_first, map(self._second, events)), dtype=np.int64, count=len(events))
 
+    def _sorted_keys(self, events: Sequence[RatingEvent]) -> list[_Key]:
+        """Each key once. The second texts are sorted by themselves: pairs are compared several times slower."""
+        seconds: dict[str, set[str]] = {}
+        for first, same in groupby(zip(map(self._first, events), map(self._second, events), strict=True), _first_of):
+            seconds.setdefault(first, set()).update(map(_second_of, same))
+        return [(first, second) for first in sorted(seconds) for second in sorted(seconds[first])]
+
     def _learn(self, cursor: psycopg.Cursor[Any], missing: list[_Key]) -> None:
         if self.remembered + len(missing) > self._capacity:
             self.forget()
         while missing:  # once, unless another writer adds some of them first
             found = execute(cursor, self._find, _columns(missing)).fetchall()
-            self._remember((missing[position - 1], number) for position, number in found)
-            missing = [key for key in missing if self._known[key[0]][key[1]] == _UNKNOWN]
+            if found:
+                self._remember([missing[position - 1] for position, _ in found], map(_second_of, found))
+                missing = [key for key in missing if self._known[key[0]][key[1]] == _UNKNOWN]
             if missing:
                 added = sorted(number for (number,) in execute(cursor, self._add, _columns(missing)))
                 if len(added) == len(missing):
-                    self._remember(zip(missing, added, strict=True))
+                    self._remember(missing, added)
                     return
 
-    def _remember(self, found: Iterable[tuple[_Key, int]]) -> None:
-        for (first, second), number in found:
+    def _remember(self, keys: Sequence[_Key], numbers: Iterable[int]) -> None:
+        """One number for each key, in the keys' order; fastest where keys of one first text stand together."""
+        numbers = iter(numbers)
+        for first, same in groupby(keys, _first_of):
             if first not in self._known:
                 self._known[first] = _Numbers()
-            self._known[first][second] = number
-            self.remembered += 1
+            self._known[first].update(zip(map(_second_of, same), numbers, strict=False))
+        self.remembered += len(keys)
 
 
 def _columns(keys: Sequence[_Key]) -> dict[str, object]:

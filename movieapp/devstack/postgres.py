@@ -29,8 +29,9 @@ NOT_DURABLE: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
 
 # As durable as ever. At Postgres' own 128 MB the indexes of two million ratings do not fit, and checkpoints follow each
 # other so closely that most of the WAL is whole pages: the write path had less than half its rate (36,900 events/s to
-# 82,700, the same load on the same machine; memory is taken only as it is used).
-WRITE_HEAVY: Mapping[str, str] = {"shared_buffers": "1GB", "max_wal_size": "4GB", "wal_compression": "on"}
+# 82,700, the same load on the same machine; memory is taken only as it is used). wal_compression stays off: to
+# compress what checkpoints bring would take longer than the ratings do (docs/decisions/0011-server-time.md).
+WRITE_HEAVY: Mapping[str, str] = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,154 +1,18 @@
 """Bad messages of every kind, and valid ones that the database refuses: one dead letter each, all else is applied."""
 
 import itertools
-import json
 import random
-import re
 
 import pytest
-from confluent_kafka import Producer
 
-from tests.librdkafka import produce_with_header_name
-from tests.poison import BAD, ODD, Oddity, event, meaning, mutations
+from tests.poison.meaning import meaning
+from tests.poison.messages import BAD, ODD, Oddity, event
+from tests.poison.mutations import mutations
+from tests.poison.refusing import REFUSED, refusing
+from tests.poison.topic import SESSIONS, anything_goes, assert_table, letters_of
 from tests.rating_load import positions
-from tests.rating_tables import assert_consistent, own_connection, standing
-from tests.waiting import wait_until
-from workers.ingestion.models import ConsumerOffset, DeadLetter
 
-# Kafka refuses times in the future and large messages by itself unless it is told otherwise.
-ANYTHING_GOES = {
-    "message_timestamp_type": "CreateTime",
-    "message_timestamp_after_max_ms": 2**62,
-    "max_message_bytes": 4_000_000,
-}
-SESSIONS = {"KAFKA_CONFIG_SESSION_TIMEOUT_MS": "1500", "KAFKA_CONFIG_HEARTBEAT_INTERVAL_MS": "300"}
-
-REFUSE = """
-ALTER TABLE ratings_rater ADD CONSTRAINT no_robots CHECK (user_id NOT LIKE 'robot%');
-CREATE FUNCTION refuse_unlucky() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF NEW.value = 13 THEN RAISE EXCEPTION 'rater % is out of luck', NEW.rater_id; END IF;
-    RETURN NEW;
-END $$;
-CREATE TRIGGER unlucky BEFORE INSERT OR UPDATE ON ratings_rating FOR EACH ROW EXECUTE FUNCTION refuse_unlucky();
-CREATE FUNCTION refuse_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF NEW.value = 17 THEN RAISE check_violation USING TABLE = TG_TABLE_NAME, CONSTRAINT = 'late'; END IF;
-    RETURN NULL;
-END $$;
-CREATE CONSTRAINT TRIGGER late AFTER INSERT OR UPDATE ON ratings_rating DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW EXECUTE FUNCTION refuse_late();
-"""
-ALLOW = """
-ALTER TABLE ratings_rater DROP CONSTRAINT IF EXISTS no_robots;
-DROP FUNCTION IF EXISTS refuse_unlucky, refuse_late CASCADE;
-"""
-REFUSED = tuple(
-    Oddity(name=name, value=event(recordType="refused", **changes), field=field, reason=reason)
-    for name, changes, field, reason in (
-        (
-            "a constraint on a rater",
-            {"userId": "robot 1"},
-            "userId",
-            "(SQLSTATE 23514), table ratings_rater, constraint no_robots",
-        ),
-        ("another such", {"userId": "robot 2", "eventType": "delete"}, "userId", "no_robots"),
-        ("a trigger", {"userId": "a", "ratingValue": 1.3}, "", "(SQLSTATE P0001), function refuse_unlucky"),
-        ("a trigger on a known rating", {"userId": "b", "ratingValue": 1.3}, "", "refuse_unlucky"),
-        (
-            "a deferred constraint",
-            {"userId": "c", "ratingValue": 1.7},
-            "",
-            "(SQLSTATE 23514), table ratings_rating, constraint late",
-        ),
-    )
-)
-
-
-@pytest.fixture
-def refusing(transactional_db):
-    """A database with rules of its own."""
-    with own_connection() as owner:
-        owner.execute(REFUSE)
-    yield
-    with own_connection() as owner:
-        owner.execute(ALLOW)
-
-
-class Sent:
-    """What a topic has been sent: by place, and what must stand once all that means something is applied."""
-
-    def __init__(self, servers, topic):
-        self.servers = servers
-        self.topic = topic
-        self.at = {}
-        self.ends = {}
-        self._producer = Producer({"bootstrap.servers": servers, "message.max.bytes": 4_000_000, "linger.ms": 5})
-
-    def send(self, *messages, partition=0):
-        for message in messages:
-            self._producer.poll(0)
-            while True:
-                try:
-                    self._produce(message, partition)
-                    break
-                except BufferError:
-                    self._producer.poll(0.1)
-
-    def send_with_header_name(self, message, *, partition=0):
-        """A header's name that is not UTF-8, which the client cannot send, and cannot read."""
-        self.flush()
-        produce_with_header_name(self.servers, self.topic, message.value, name=b"\xff", partition=partition)
-        self.at[partition, self.ends[partition]] = message
-        self.ends[partition] += 1
-
-    def flush(self):
-        assert self._producer.flush(60) == 0
-
-    def wait_until_read(self, process):
-        self.flush()
-        wait_until(lambda: positions(self.topic).items() >= self.ends.items(), 300, message=process.output)
-
-    def expected(self, letters=None):
-        """The table's model: every message that is a rating, in order, but for those that are dead letters."""
-        table = {}
-        for place, message in sorted(self.at.items()):
-            found = meaning(message.value)
-            if found is not None and place not in (letters or {}):
-                table[found[:4]] = found[4]
-        return table
-
-    def _produce(self, message, partition):
-        self._producer.produce(
-            self.topic,
-            message.value,
-            message.key,
-            partition,
-            on_delivery=self._arrived(message),
-            timestamp=message.milliseconds,
-            headers=[*message.headers] or None,
-        )
-
-    def _arrived(self, message):
-        def on_delivery(error, delivered):
-            assert error is None, error
-            self.at[delivered.partition(), delivered.offset()] = message
-            self.ends[delivered.partition()] = delivered.offset() + 1
-
-        return on_delivery
-
-
-@pytest.fixture
-def anything_goes(make_topic, kafka_bootstrap_servers):
-    """A topic of three partitions that takes whatever it is sent."""
-    return Sent(kafka_bootstrap_servers, make_topic(partitions=3, **ANYTHING_GOES))
-
-
-def letters_of(topic):
-    """The dead letters by place, each of which was tried once."""
-    rows = list(DeadLetter.objects.filter(topic=topic))
-    assert {row.attempts for row in rows} <= {1}
-    found = {(row.partition, row.offset): row for row in rows}
-    assert len(found) == len(rows)
-    return found
+__all__ = ["anything_goes", "refusing"]
 
 
 def assert_letters(sent, bad):
@@ -164,14 +28,6 @@ def assert_letters(sent, bad):
         assert (letter.value and bytes(letter.value), letter.key and bytes(letter.key)) == (message.value, message.key)
         assert len(letter.headers) == len(message.headers)
     return letters
-
-
-def assert_table(expected):
-    found = {}
-    for record_type in {key[0] for key in expected}:
-        found |= {key: rating.tenths for key, rating in standing(record_type).items()}
-    assert found == expected
-    assert_consistent()
 
 
 def good(draw):
@@ -280,66 +136,3 @@ def test_ten_thousand_random_mutations_are_each_applied_or_one_dead_letter(anyth
 @pytest.mark.parametrize("seed", range(100, 110))
 def test_a_hundred_thousand_random_mutations(anything_goes, manage, seed):
     check_mutations(anything_goes, manage, seed=seed, count=100_000)
-
-
-def consume(manage, sent, *more):
-    return manage("consume_ratings", "--topic", sent.topic, "--until-caught-up", *more)
-
-
-def test_a_topic_of_something_else_stops_the_worker_and_nothing_is_dropped(anything_goes, manage):
-    sent = anything_goes
-    sent.send(*[Oddity(name="foreign", value=b"<order/>")] * 3_000)
-    sent.send(Oddity(name="the last", value=event()))
-    sent.flush()
-    for _ in range(2):  # a restart meets the same
-        done = consume(manage, sent)
-        assert done.returncode == 1
-        assert re.search(
-            r"of the last \d+ messages cannot be applied.*offset \d+ of partition 0 \(.*not JSON", done.stderr
-        )
-        assert "--max-dead-letters" in done.stderr
-        assert "Traceback" not in done.stderr
-        # What was read before there were a thousand is kept, and all from there on is left for the next start.
-        assert len(letters_of(sent.topic)) == sum(positions(sent.topic).values()) < 3_000
-    assert consume(manage, sent, "--max-dead-letters", "1").returncode == 0
-    assert len(letters_of(sent.topic)) == 3_000
-    assert_table(sent.expected())
-
-
-@pytest.mark.parametrize("delivery", ["exactly-once", "at-most-once"])
-def test_a_rule_of_the_database_that_refuses_too_much_stops_the_worker_and_nothing_is_dropped(
-    refusing, anything_goes, manage, delivery
-):
-    sent = anything_goes
-    sent.send(*(Oddity(name="robot", value=event(userId=f"robot {number}")) for number in range(2_000)))
-    sent.flush()
-    done = consume(manage, sent, "--delivery", delivery)
-    assert done.returncode == 1
-    assert "no_robots" in done.stderr
-    assert "nothing is lost" in done.stderr
-    assert len(letters_of(sent.topic)) == sum(positions(sent.topic).values()) < 2_000
-    kept = letters_of(sent.topic)
-    with own_connection() as owner:
-        owner.execute(ALLOW)
-    assert consume(manage, sent, "--delivery", delivery).returncode == 0
-    assert letters_of(sent.topic).keys() == kept.keys()
-    assert_table(sent.expected(kept))
-    assert set(ConsumerOffset.objects.filter(topic=sent.topic).values_list("skipped", flat=True)) == {0}
-
-
-def test_a_worker_waits_for_ids_that_have_run_out_and_blames_no_message(anything_goes, start_manage):
-    sent = anything_goes
-    with own_connection() as owner:
-        owner.execute("SELECT setval(pg_get_serial_sequence('ratings_rater', 'id'), 2147483647)")
-        try:
-            consumer = start_manage("consume_ratings", "--topic", sent.topic, env=SESSIONS)
-            sent.send(*(Oddity(name="good", value=event(userId=f"user {number}")) for number in range(20)))
-            consumer.wait_for("store_unavailable")
-            reasons = [json.loads(line) for line in consumer.output().splitlines() if "store_unavailable" in line]
-            assert "ratings_rater_id_seq" in reasons[-1]["reason"]
-            assert letters_of(sent.topic) == {}
-        finally:
-            owner.execute("SELECT setval(pg_get_serial_sequence('ratings_rater', 'id'), 1)")
-    sent.wait_until_read(consumer)
-    assert letters_of(sent.topic) == {}
-    assert_table(sent.expected())

@@ -136,6 +136,19 @@ def test_no_process_outlives_its_killed_supervisor_and_nothing_is_lost(sharing, 
     load.assert_in_the_tables()
 
 
+@pytest.mark.soak
+def test_they_work_on_while_their_supervisor_is_frozen(sharing, load):
+    sharing.popen.send_signal(signal.SIGSTOP)
+    try:
+        load.send(2_000)
+        load.wait_until_read()
+    finally:
+        sharing.popen.send_signal(signal.SIGCONT)
+    sharing.terminate()
+    assert sharing.wait() == 0, sharing.output()
+    load.assert_in_the_tables()
+
+
 def test_together_they_end_once_caught_up_and_say_how_far_they_are(start_manage, load):
     load.send(5_000)
     with own_connection() as blocker, blocker.transaction():

@@ -121,7 +121,7 @@ def test_all_that_match_are_replayed_or_discarded(manage: Manage, capsys: pytest
     bad, other = kept_letter(event(11)), kept_letter(event(1), topic="other")
     silent = manage("dead_letters", "replay", "--all", "--topic", "ratings")
     assert silent.returncode == 1
-    assert "Replay 41 dead letters? Nobody can answer here: add --yes." in silent.stderr
+    assert "Replay 41 dead letters? Nothing was done: there is no terminal to ask on. Give --yes" in silent.stderr
     assert DeadLetter.objects.count() == 42
     done = manage("dead_letters", "replay", "--all", "--topic", "ratings", "--yes")
     assert done.returncode == 1

@@ -5,10 +5,12 @@ Uses the servers that the tests use (TEST_STACK), started once. Nothing is chang
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from types import FrameType
 
 from tests.fixtures.stack import close_run, ensure, open_run
 from tests.mutations.catalogue import MUTATIONS, PARTS
@@ -24,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--jobs", type=int, default=3, help="how many at once, of which some wait (default: %(default)s)"
     )
+    parser.add_argument("--times", type=int, default=1, help="plant each so often (default: %(default)s)")
     parser.add_argument("--list", action="store_true", help="show the names, what each breaks, and run nothing")
     parser.add_argument("--write-docs", action="store_true", help=f"write {PAGE.name} anew, and run nothing")
     options = parser.parse_args(arguments)
@@ -36,11 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.write_docs:
         PAGE.write_text(documentation(PARTS))
         return 0
+    signal.signal(signal.SIGTERM, _stop)
     try:
-        return _run(chosen, jobs=min(max(1, options.jobs), len(chosen)))
+        return _run(chosen * max(1, options.times), jobs=min(max(1, options.jobs), len(chosen)))
     except KeyboardInterrupt:
         print("stopped")
         return 130
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM is Ctrl-C: copies, processes and servers of this run go with it."""
+    raise KeyboardInterrupt
 
 
 def _run(chosen: Sequence[Mutation], *, jobs: int) -> int:

@@ -18,9 +18,13 @@ copy of the source, one at a time, runs the tests that are named beside it there
 * a test that fails **without** the fault, or one that fails because the fault is no valid code, proves nothing.
 
 `make mutations MUTATIONS="fence ids-burnt"` plants some, by their names or the beginnings of names;
-`python -m tests.mutations --list` shows all. The catalogue is `tests/mutations/catalogue/`: when you change code that
-carries a guarantee, add the mistake that a hasty colleague could make there. This page is written by
-`python -m tests.mutations --write-docs`.
+`python -m tests.mutations --list` shows all, and `--only NAME --times 10` plants one again and again, to see whether it
+is found each time. What a run has started, a consumer that a fault keeps alive too, ends with the run. The catalogue is
+`tests/mutations/catalogue/`: when you change code that carries a guarantee, add the mistake that a hasty colleague
+could make there. This page is written by `python -m tests.mutations --write-docs`.
+
+Where a test of kills, outages or poison stands beside another one, it must find the fault by itself. Options that stand
+after the tests (`--kills=6`) make the former shorter; their seed is the usual one.
 """
 
 
@@ -36,6 +40,8 @@ def _section(about: str, mutations: Sequence[Mutation]) -> str:
 
 def _row(mutation: Mutation) -> str:
     tests = "<br>".join(f"`{_short(test)}`" for test in mutation.tests)
+    if mutation.options:
+        tests += f" with `{' '.join(mutation.options)}`"
     return f"| {mutation.name} | {mutation.breaks} | `{mutation.path}` | {tests} |\n"
 
 

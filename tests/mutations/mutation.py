@@ -13,7 +13,7 @@ class Mutation:
     """`old` in the file `path` becomes `new`; each of `tests` (pytest's node ids) must fail then.
 
     A node id without its parameters stands for all of them, of which one must fail. `breaks` is one sentence on what a
-    user would lose.
+    user would lose. `options` are pytest's, for tests that have some: a seed, the number of kills.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Mutation:
     old: str
     new: str
     tests: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
     def mutated(self, root: Path) -> str:
         """The file's text with the fault in it. Raises DoesNotApply."""

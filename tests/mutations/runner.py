@@ -39,6 +39,14 @@ class Result:
     words: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Tests that run in one pytest."""
+
+    options: tuple[str, ...]
+    tests: Sequence[str]
+
+
 class Runner:
     """Runs mutations in `jobs` copies of the work tree at once, on the servers of this run (see fixtures.stack)."""
 
@@ -51,14 +59,13 @@ class Runner:
 
     def failing_without(self, mutations: Sequence[Mutation]) -> dict[str, str]:
         """The named tests that fail though no fault is planted, each with the reason."""
-        tests = sorted({test for mutation in mutations for test in mutation.tests})
-        shares = [share for share in (tests[number :: len(self._all)] for number in range(len(self._all))) if share]
+        shares = list(_shares(mutations, number=len(self._all)))
         failing: dict[str, str] = {}
         with self._threads() as threads:
             for share, run in zip(shares, threads.map(self._baseline, shares), strict=True):
-                reasons = {test: _failure_of(test, run) for test in share}
+                reasons = {test: _failure_of(test, run) for test in share.tests}
                 if run.code not in (0, 1) or (run.code == 1 and not any(reasons.values())):
-                    reasons = dict.fromkeys(share, _last_lines(run))
+                    reasons = dict.fromkeys(share.tests, _last_lines(run))
                 failing |= {test: reason for test, reason in reasons.items() if reason}
         return failing
 
@@ -82,9 +89,9 @@ class Runner:
         for workspace in self._all:
             workspace.kill()
 
-    def _baseline(self, tests: Sequence[str]) -> Run:
+    def _baseline(self, share: _Share) -> Run:
         with self._workspace() as workspace:
-            return workspace.run(tests, patience=_BASELINE_PATIENCE)
+            return workspace.run(share.tests, options=share.options, patience=_BASELINE_PATIENCE)
 
     def _result(self, mutation: Mutation, failing: dict[str, str]) -> Result:
         known = [f"{test}: {failing[test]}" for test in mutation.tests if test in failing]
@@ -92,7 +99,7 @@ class Runner:
             return Result(mutation, Verdict.FAILS_WITHOUT, 0.0, "; ".join(known))
         try:
             with self._workspace() as workspace, workspace.planted(mutation):
-                run = workspace.run(mutation.tests, patience=_PATIENCE)
+                run = workspace.run(mutation.tests, options=mutation.options, patience=_PATIENCE)
         except DoesNotApply as reason:
             return Result(mutation, Verdict.DOES_NOT_APPLY, 0.0, str(reason))
         return judged(mutation, run)
@@ -141,6 +148,14 @@ def judged(mutation: Mutation, run: Run) -> Result:
     if no_code:
         return Result(mutation, Verdict.BROKEN, run.seconds, f"{no_code[0].error}: {no_code[0].message}")
     return Result(mutation, Verdict.KILLED, run.seconds, ", ".join(mutation.tests))
+
+
+def _shares(mutations: Sequence[Mutation], *, number: int) -> Iterator[_Share]:
+    """All the tests: those with options together, since not each of them knows the options, the others in parts."""
+    for options in sorted({mutation.options for mutation in mutations}, reverse=True):
+        tests = sorted({test for mutation in mutations if mutation.options == options for test in mutation.tests})
+        parts = [tests] if options else [tests[first::number] for first in range(number)]
+        yield from (_Share(options, part) for part in parts if part)
 
 
 def _failures_in_call(test: str, run: Run) -> list[str]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from movieapp.devstack.layout import PROJECT_ROOT
+from tests.mutations.leftovers import MARK, end_leftovers
 from tests.mutations.mutation import Mutation
 from tests.mutations.outcomes import OPTION, Outcome, read_outcomes
 
@@ -37,6 +39,7 @@ class Workspace:
         self._root = folder / f"tree-{number}"
         self._outcomes = folder / f"outcomes-{number}"
         self._number = number
+        self._mark = uuid.uuid4().hex
         self._databases = 0
         self._running: subprocess.Popen[bytes] | None = None
         _copy_tree(self._root)
@@ -53,8 +56,11 @@ class Workspace:
         finally:
             _write(file, original)
 
-    def run(self, tests: Sequence[str], *, patience: float) -> Run:
-        """Runs these tests in the copy, alone and in their order; kills them after `patience` seconds."""
+    def run(self, tests: Sequence[str], *, options: Sequence[str] = (), patience: float) -> Run:
+        """Runs these tests in the copy, alone and in their order; kills them after `patience` seconds.
+
+        Nothing that they have started runs any more afterwards. `options` are pytest's.
+        """
         self._outcomes.unlink(missing_ok=True)
         began = time.monotonic()
         log = self._outcomes.with_suffix(".log")
@@ -64,6 +70,7 @@ class Workspace:
                     *(sys.executable, "-m", "pytest", "-q", "--tb=short", "--reuse-db", "--hypothesis-seed=0"),
                     *("-p", "no:cacheprovider", "-p", "no:randomly", "-p", "tests.mutations.outcomes"),
                     f"{OPTION}={self._outcomes}",
+                    *options,
                     *tests,
                 ],
                 cwd=self._root,
@@ -80,20 +87,22 @@ class Workspace:
                 self._running.wait()
                 self._databases += 1  # what it left in its database is nobody's business
                 code = None
+            end_leftovers(self._mark)
         return Run(code, read_outcomes(self._outcomes), time.monotonic() - began, log.read_text(errors="replace"))
 
     def kill(self) -> None:
-        """Ends a run, with whatever it has started in its session."""
+        """Ends a run, with whatever it has started."""
         running = self._running
         if running is not None and running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)
+        end_leftovers(self._mark)
 
     def _environment(self) -> dict[str, str]:
         """This run's servers, and a database of its own in them; pytest-django makes it and keeps it."""
         environment = {name: value for name, value in os.environ.items() if name not in _STRAY}
         name = f"mutations_{self._number}_{self._databases}"
         url = urlsplit(environment["DATABASE_URL"])._replace(path=f"/{name}").geturl()
-        return {**environment, "DATABASE_URL": url}
+        return {**environment, "DATABASE_URL": url, MARK: self._mark}
 
 
 def _write(file: Path, text: str) -> None:

@@ -1,10 +1,14 @@
 """What an error of Postgres tells: of a row, of tables that are not as they must be, or of nothing but the moment."""
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
+from django.db import DatabaseError, InterfaceError
 
+from ratings.errors import AggregateMissing
 from workers.ingestion.errors import IngestionError, StoreNotReady, StoreUnavailable
 
 # SQLSTATEs that tell of a row and not of the server: data exception (22), constraint violation (23), program limit (54,
@@ -60,6 +64,27 @@ def refusal_of(error: psycopg.Error) -> Refusal | None:
     }
     where = "".join(f", {word} {name}" for word, name in named.items() if name)
     return Refusal(field, f"the database refuses it: {type(error).__name__} (SQLSTATE {state}){where}")
+
+
+@contextmanager
+def named_troubles(*, has_connected: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """The database's own troubles inside the block, psycopg's or Django's, become StoreUnavailable or StoreNotReady."""
+    try:
+        yield
+    except AggregateMissing as error:
+        raise StoreNotReady(str(error)) from error
+    except (psycopg.Error, DatabaseError, InterfaceError) as error:
+        plain = psycopg_error(error)
+        told = plain and store_error(plain, has_connected=has_connected())
+        if told is None:
+            raise
+        raise told from error
+
+
+def psycopg_error(error: Exception) -> psycopg.Error | None:
+    """The error itself, or the one that Django has wrapped in it; None where there is none."""
+    found = error if isinstance(error, psycopg.Error) else error.__cause__
+    return found if isinstance(found, psycopg.Error) else None
 
 
 def store_error(error: psycopg.Error, *, has_connected: bool) -> IngestionError | None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 from confluent_kafka import KafkaError as ClientError
@@ -23,6 +23,8 @@ _UNREACHABLE = frozenset(
         ClientError._SSL,
     }
 )
+
+_LOOK_EVERY = 0.05
 
 Answer = TypeVar("Answer")
 
@@ -53,9 +55,9 @@ class Cluster:
 
     def answer(self, future: "Future[Answer]", *, request: str, topic: str = "") -> Answer:
         """Wait for one answer. Raises BrokerUnavailable, TopicNotFound or RequestRefused ("refused to <request>")."""
-        # The client's errors and log lines come out of poll() only.
         while not future.done() and time.monotonic() < self._deadline + 1.0:
-            self.client.poll(0.05)
+            self.client.poll(0)  # its errors and log lines come out of this only; an answer comes without it
+            wait([future], timeout=_LOOK_EVERY)
             if self._on_wait is not None:
                 self._on_wait()
         if not future.done():

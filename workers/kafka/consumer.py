@@ -1,6 +1,5 @@
 """The GroupConsumer on a real cluster: librdkafka's consumer behind the port that the consume loop knows."""
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -10,6 +9,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
 from workers.kafka.client import LastError, client_config, configuring, consumer_config, with_guarantees
+from workers.kafka.commits import UNKNOWN_EPOCH, told, understood
+from workers.kafka.ends import readable_ends
 from workers.kafka.errors import (
     BrokerUnavailable,
     KafkaError,
@@ -33,14 +34,16 @@ _GUARANTEES = {
     "auto.offset.reset": "error",
     "fetch.queue.backoff.ms": _QUEUE_BACKOFF_MS,
 }
-# For each partition. librdkafka's defaults, 100,000 messages and 64 MB, are a gigabyte with a dozen partitions.
-_READ_AHEAD = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 16_384}
+# For all partitions together, whatever librdkafka's documentation says of the first: it counts the one queue that they
+# share. The second is also the most that one fetch brings, before decompression (fetch.max.bytes follows): 16 MB were
+# a million small messages, 250 MB. With 1 MB it is tens of thousands, most of one partition. A batch of few
+# partitions has few records: small fetches of all partitions took 2.7 times as many updates of aggregates.
+_READ_AHEAD = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 1_024}
 _ANSWER_SECONDS = 5.0
 _LEADER_MOVES = frozenset({ClientError.NOT_LEADER_FOR_PARTITION, ClientError.LEADER_NOT_AVAILABLE})
 _LEADER_MOVES_WAIT = 0.1
 # How long a killed member keeps its partitions from others. librdkafka's default of 45 s makes every crash an outage.
 _SESSION_TIMEOUT_MS = 10_000
-_UNKNOWN_EPOCH = -1  # librdkafka's own word for it
 # Errors of a commit that tell that it did not happen; after any other, nobody knows.
 _REFUSED = frozenset(
     {
@@ -129,6 +132,13 @@ class KafkaGroupConsumer:
                 ends[position.partition] = end
         return ends
 
+    def ends(self, partitions: Iterable[int]) -> dict[int, int]:
+        """Where these end at the moment, or a transaction under way begins: what is before that can be read.
+
+        May be called from another thread. Raises BrokerUnavailable when nobody answers within 5 s, or what it refuses.
+        """
+        return readable_ends(self._topic, partitions, timeout=_ANSWER_SECONDS)
+
     def pause(self, partitions: Iterable[int]) -> None:
         """Stops delivery; what was fetched already and not delivered is fetched again on `resume`."""
         self._client.pause(self._positions(partitions))
@@ -178,7 +188,7 @@ class KafkaGroupConsumer:
         for answer in answers:
             if answer.error is not None:
                 raise self._unanswered("read the group's offsets", answer.error)
-        found = {answer.partition: self._commit_of(answer) for answer in answers}
+        found = {answer.partition: understood(answer, topic_id=self._topic_id) for answer in answers}
         return {partition: commit for partition, commit in found.items() if commit is not None}
 
     def check_topic(self) -> None:
@@ -205,14 +215,19 @@ class KafkaGroupConsumer:
     def _assigned(self, listener: GroupListener, partitions: list[TopicPartition]) -> None:
         # A callback that raises leaves the client to assign at Kafka's own offsets: it must not happen.
         starts = listener.partitions_assigned([partition.partition for partition in partitions])
+        # Never at a logical offset such as OFFSET_END: while the client asks the broker where that is, a seek is undone
+        # by its asking once more and going there, past all that is in between (librdkafka #2256, seen with 2.16).
         positions = [self._at(partition, start) for partition, start in starts.items()]
+        # Paused before they are assigned, so that nothing is fetched where there may be nothing. The client passes over
+        # a pause of what it does not know yet; to ask it for a position makes it known.
+        self._client.position(positions)
+        self.pause(partition for partition, start in starts.items() if start.paused)
         if self._incremental:
             self._client.incremental_assign(positions)
         else:
             self._client.assign(positions)
         # Paused before it was lost, a partition is still paused when it comes back: for the client that is its state.
         self.resume(partition for partition, start in starts.items() if not start.paused)
-        self.pause(partition for partition, start in starts.items() if start.paused)
 
     def _taken(self, tell: Callable[[Sequence[int]], None], partitions: list[TopicPartition]) -> None:
         tell([partition.partition for partition in partitions])
@@ -268,31 +283,11 @@ class KafkaGroupConsumer:
         return BrokerUnavailable(servers=servers, timeout=_ANSWER_SECONDS, reason=reason)
 
     def _commits(self, commits: Mapping[int, Commit]) -> list[TopicPartition]:
-        return [
-            TopicPartition(
-                self._topic,
-                partition,
-                commit.offset,
-                json.dumps({"epoch": commit.epoch, "topic": self._topic_id, "time": commit.latest_time}),
-                _UNKNOWN_EPOCH if commit.leader_epoch is None else commit.leader_epoch,
-            )
-            for partition, commit in commits.items()
-        ]
-
-    def _commit_of(self, found: TopicPartition) -> Commit | None:
-        try:
-            told = json.loads(found.metadata or "")
-            epoch, topic_id, latest_time = told["epoch"], told["topic"], told["time"]
-        except (ValueError, TypeError, KeyError):
-            return None
-        if found.offset < 0 or {type(epoch), type(latest_time)} != {int} or topic_id != self._topic_id:
-            return None
-        leader_epoch = None if found.leader_epoch in (None, _UNKNOWN_EPOCH) else found.leader_epoch
-        return Commit(found.offset, epoch, leader_epoch, latest_time)
+        return told(commits, topic=self._topic, topic_id=self._topic_id)
 
     def _positions(self, partitions: Iterable[int]) -> list[TopicPartition]:
         return [TopicPartition(self._topic, partition) for partition in partitions]
 
     def _at(self, partition: int, start: Start) -> TopicPartition:
-        leader_epoch = _UNKNOWN_EPOCH if start.leader_epoch is None else start.leader_epoch
+        leader_epoch = UNKNOWN_EPOCH if start.leader_epoch is None else start.leader_epoch
         return TopicPartition(self._topic, partition, start.offset, leader_epoch=leader_epoch)

@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 from operator import methodcaller
 from typing import Protocol
 
-AT_END = -1
-"""The offset of a start that only waits, paused, for a `seek`: librdkafka's OFFSET_END asks for no message."""
-
 
 class Message(Protocol):
     """What a fetched message can tell; librdkafka's own message is one."""
@@ -68,6 +65,10 @@ class Start:
     paused: bool = False
 
 
+WAITING = Start(0, paused=True)
+"""A start that only waits for a `seek`, as nobody can tell yet where to begin; the partition may lack this offset."""
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """A position as it is told to Kafka: by which epoch of the partition's owner, and the last message's leader.
@@ -119,6 +120,12 @@ class GroupConsumer(Protocol):
 
     def known_ends(self, partitions: Iterable[int]) -> Mapping[int, int]:
         """The end of each partition as the last fetch told it, without asking; left out where none has."""
+
+    def ends(self, partitions: Iterable[int]) -> Mapping[int, int]:
+        """Where these end at the moment, or a transaction under way begins: what is before that can be read.
+
+        May be called from another thread. Raises BrokerUnavailable, TopicNotFound or RequestRefused.
+        """
 
     def pause(self, partitions: Iterable[int]) -> None:
         """Stops delivery; what was fetched and not delivered is fetched again on `resume`."""

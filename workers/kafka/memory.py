@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from workers.kafka.errors import OffsetNotAvailable, RequestRefused, TopicMadeAnew
-from workers.kafka.group import AT_END, Commit, Fetched, GroupListener, NotCommitted, Start
+from workers.kafka.group import Commit, Fetched, GroupListener, NotCommitted, Start
 
 _CREATE_TIME = 1
 
@@ -190,6 +190,10 @@ class MemoryGroupConsumer:
         """See GroupConsumer."""
         return {partition: self._topic.end(partition) for partition in partitions}
 
+    def ends(self, partitions: Iterable[int]) -> Mapping[int, int]:
+        """See GroupConsumer."""
+        return {partition: self._topic.end(partition) for partition in partitions}
+
     def pause(self, partitions: Iterable[int]) -> None:
         """See GroupConsumer."""
         for partition in partitions:
@@ -244,8 +248,7 @@ class MemoryGroupConsumer:
         assert self._listener is not None
         if kind == "give":
             for partition, start in self._listener.partitions_assigned(partitions).items():
-                position = self._topic.end(partition) if start.offset == AT_END else start.offset
-                self._readers[partition] = _Reader(position, paused=start.paused)
+                self._readers[partition] = _Reader(start.offset, paused=start.paused)
             return
         if kind == "revoke":
             self._listener.partitions_revoked(partitions)

@@ -6,19 +6,6 @@ from dataclasses import dataclass
 from tests.fixtures.processes import ManagedProcess, StartManage
 from tests.rating_load import owned
 
-# A broker that is back, and a member that is gone (movieapp.devstack.kafka.QUICK_SESSIONS), is noticed this soon.
-_RECONNECTING = {"KAFKA_CONFIG_RECONNECT_BACKOFF_MAX_MS": "500"}
-QUICK = {
-    **_RECONNECTING,
-    "KAFKA_CONFIG_SESSION_TIMEOUT_MS": "1000",
-    "KAFKA_CONFIG_HEARTBEAT_INTERVAL_MS": "250",
-}
-PROTOCOLS = {
-    "cooperative": QUICK,
-    "eager": {**QUICK, "KAFKA_CONFIG_PARTITION_ASSIGNMENT_STRATEGY": "range"},
-    "broker-assigned": {**_RECONNECTING, "KAFKA_CONFIG_GROUP_PROTOCOL": "consumer"},
-}
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Member:

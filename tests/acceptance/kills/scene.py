@@ -1,4 +1,4 @@
-"""What a kill test stands on: a topic, a load, the members of a group that reads it, and a watch over them."""
+"""What a kill test stands on: a topic, a load, the members of a group that reads it, a watch, and what is promised."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -6,8 +6,9 @@ from typing import Protocol
 
 import pytest
 
-from tests.acceptance.kills.crew import QUICK, Crew
+from tests.acceptance.kills.crew import Crew
 from tests.acceptance.kills.feeding import feeding
+from tests.acceptance.kills.modes import EXACTLY_ONCE, Mode
 from tests.acceptance.kills.moments import Moments
 from tests.acceptance.kills.timed_load import TimedLoad
 from tests.acceptance.kills.watch import Watch
@@ -20,19 +21,19 @@ _BATCH_SIZE = "200"
 
 
 class Scene:
-    """A topic, a load, and two members of a group that read it, in one delivery mode and one protocol."""
+    """A topic, a load, and two members of a group that read it in one mode."""
 
-    def __init__(self, *, load: TimedLoad, watch: Watch, crew: Crew, url: str, seed: int) -> None:
+    def __init__(self, mode: Mode, *, load: TimedLoad, watch: Watch, crew: Crew, seed: int) -> None:
         self.load = load
         self.watch = watch
         self.crew = crew
         self.moments = Moments(crew, watch, seed=seed)
-        self._url = url
+        self._mode = mode
 
     @contextmanager
     def under_load(self) -> Iterator[None]:
         """Two members are at work, and events keep coming meanwhile; all of it has been read when this ends."""
-        with feeding(self.load.send, sent=lambda: self.load.sent, watch=Watch(self._url, self.load.topic)):
+        with feeding(self.load.send, sent=lambda: self.load.sent, watch=self.watch.again()):
             for _ in range(2):
                 self.crew.join()
             self.watch.wait_for_position(1, 60, self.crew.story)
@@ -41,25 +42,34 @@ class Scene:
         self.crew.assert_nobody_died()
         self.crew.dismiss_all()
 
-    def assert_exactly_once(self) -> None:
-        """Ratings, times, aggregates and dead letters are the events', each met once, and only owners wrote."""
-        self.load.assert_ratings()
-        self.load.assert_letters()
+    def go_on(self, events: int = 600) -> None:
+        """Returns once the group has passed so many more."""
+        wanted = (self.watch.position() or 0) + events
+        self.watch.wait_for_position(wanted, 60, self.crew.story)
+
+    def assert_as_promised(self) -> None:
+        """Only owners wrote; and for each event exactly once, or at least, or at most once, by the mode.
+
+        Exactly once: ratings, times, aggregates and dead letters are the events', each met once. At least once: the
+        same, but that a letter may have been met again. At most once: the position never goes back, nothing is written
+        twice, and what is not written is counted as skipped.
+        """
         self.watch.assert_only_owners_wrote()
+        if self._mode.delivery == "at-most-once":
+            self.load.assert_each_once_or_skipped()
+            assert self.watch.attempted_twice() == 0
+        else:
+            self.load.assert_ratings()
+            self.load.assert_letters(repeated=self._mode.delivery == "at-least-once")
+        if self._mode.delivery != "at-least-once":
+            assert self.watch.steps_back() == 0
 
 
 class MakeScene(Protocol):
-    """Makes the scene of a test, on the run's database unless `url` names another, which notes every step."""
+    """Makes the scene of a test, on the run's servers and a new topic unless others are named; every step is noted."""
 
     def __call__(
-        self,
-        *,
-        env: Mapping[str, str] = QUICK,
-        arguments: tuple[str, ...] = (),
-        url: str = "",
-        servers: str = "",
-        topic: str = "",
-        once: bool = False,
+        self, mode: Mode = ..., *, url: str = "", servers: str = "", topic: str = ""
     ) -> AbstractContextManager[Scene]: ...
 
 
@@ -74,24 +84,19 @@ def make_scene(
     """See MakeScene; members that are left over are killed in the end."""
 
     @contextmanager
-    def make(
-        *,
-        env: Mapping[str, str] = QUICK,
-        arguments: tuple[str, ...] = (),
-        url: str = "",
-        servers: str = "",
-        topic: str = "",
-        once: bool = False,
-    ) -> Iterator[Scene]:
+    def make(mode: Mode = EXACTLY_ONCE, *, url: str = "", servers: str = "", topic: str = "") -> Iterator[Scene]:
         topic = topic or make_topic(partitions=PARTITIONS, message_timestamp_type="CreateTime")
         url = url or manage_environment["DATABASE_URL"]
-        load = TimedLoad(servers or kafka_bootstrap_servers, topic, partitions=PARTITIONS, seed=seed, once=once)
+        servers = servers or kafka_bootstrap_servers
+        once = mode.delivery == "at-most-once"
+        load = TimedLoad(servers, topic, partitions=PARTITIONS, seed=seed, once=once)
         watch = Watch(url, topic)
-        crew = Crew(start_manage, ("--topic", topic, "--batch-size", _BATCH_SIZE, *arguments), url=url, env=env)
+        arguments = ("--topic", topic, "--batch-size", _BATCH_SIZE, *mode.arguments)
+        crew = Crew(start_manage, arguments, url=url, env={**mode.env, "KAFKA_BOOTSTRAP_SERVERS": servers})
         try:
             with watch.recording():
                 try:
-                    yield Scene(load=load, watch=watch, crew=crew, url=url, seed=seed)
+                    yield Scene(mode, load=load, watch=watch, crew=crew, seed=seed)
                 finally:
                     crew.kill_all()
         finally:

@@ -16,7 +16,7 @@ from tests.rating_tables import assert_consistent, rows
 from tests.waiting import wait_until
 
 _RECORDS, _USERS = 10, 30
-_COLLISIONS = 20
+_COLLISIONS, _REQUESTS = 12, 100
 _DEADLOCKS = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
 _NOTE = """
 CREATE TABLE kills.write (id bigint GENERATED ALWAYS AS IDENTITY, rating_id bigint, value int, written_at timestamptz);
@@ -90,10 +90,12 @@ def test_kafka_and_rest_quarrel_over_the_same_ratings(
     _, token = AuthToken.objects.create(user_with("add_rating", "change_rating", "delete_rating"))
     before = rows(_DEADLOCKS)
     statuses = []
-    threads = [threading.Thread(target=quarrel_over_rest, args=(token, seed + n, 150, statuses)) for n in range(3)]
+    threads = [
+        threading.Thread(target=quarrel_over_rest, args=(token, seed + n, _REQUESTS, statuses)) for n in range(3)
+    ]
     with watch.recording():
         watch.connection.execute(_NOTE)
-        with feeding(quarrel.send, sent=lambda: quarrel.sent, watch=Watch(url, topic)):
+        with feeding(quarrel.send, sent=lambda: quarrel.sent, watch=watch.again()):
             for _ in range(2):
                 crew.join()
             watch.wait_for_position(1, 60, crew.story)
@@ -105,7 +107,7 @@ def test_kafka_and_rest_quarrel_over_the_same_ratings(
                 thread.join()
         watch.wait_for_position(quarrel.sent, 60, crew.story)
         crew.dismiss_all()  # the sessions' last figures are in the statistics once they have ended
-        assert len(statuses) == 450
+        assert len(statuses) == 3 * _REQUESTS
         assert set(statuses) <= {200, 204}
         assert rows(_WENT_BACK) == rows(_NOT_THE_LAST) == []
     watch.close()

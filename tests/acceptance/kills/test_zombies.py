@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.acceptance.kills.modes import DELIVERIES, EXACTLY_ONCE, PROTOCOLS, Mode, every_mode
 from tests.acceptance.kills.scene import make_scene
 from tests.acceptance.kills.watch import WRITING
 from tests.waiting import wait_until
@@ -13,7 +14,7 @@ from tests.waiting import wait_until
 __all__ = ["make_scene"]
 
 _MOST_FREEZES = 4
-DELIVERIES = ("exactly-once", "at-least-once", "at-most-once")
+_AT_MOST_ONCE = tuple(Mode("at-most-once", protocol) for protocol in PROTOCOLS)
 
 
 def freeze(scene, zombie):
@@ -54,22 +55,10 @@ def both_own(scene):
     wait_until(lambda: set(scene.watch.owners().values()) == names, 30, message=scene.crew.story)
 
 
-def assert_as_promised(scene, delivery):
-    scene.watch.assert_only_owners_wrote()
-    if delivery == "exactly-once":
-        scene.assert_exactly_once()
-    elif delivery == "at-least-once":
-        scene.load.assert_ratings()
-        scene.load.assert_letters(repeated=True)
-    else:
-        scene.load.assert_each_once_or_skipped()
-        assert scene.watch.attempted_twice() == 0
-
-
-@pytest.mark.parametrize("delivery", ["exactly-once", "at-least-once"])
-def test_a_write_that_outlives_its_ownership_is_refused(make_scene, seed, delivery):
+@every_mode(EXACTLY_ONCE, Mode("at-least-once", "eager"), but=_AT_MOST_ONCE)
+def test_a_write_that_outlives_its_ownership_is_refused(make_scene, seed, mode):
     chance = random.Random(seed)
-    with make_scene(arguments=("--delivery", delivery)) as scene:
+    with make_scene(mode) as scene:
         with scene.under_load():
             for number in range(_MOST_FREEZES):
                 both_own(scene)
@@ -77,32 +66,32 @@ def test_a_write_that_outlives_its_ownership_is_refused(make_scene, seed, delive
                 if number > 0 and scene.crew.said('"fenced"'):
                     break  # more only where it took so long that the database gave the write up
             both_own(scene)
-        assert_as_promised(scene, delivery)
+        scene.assert_as_promised()
         assert scene.crew.said('"fenced"')
 
 
-@pytest.mark.parametrize("delivery", DELIVERIES)
-def test_a_frozen_member_writes_nothing_when_it_wakes_up(make_scene, seed, delivery):
+@every_mode(Mode(protocol="eager"), Mode(protocol="broker-assigned"), Mode("at-most-once"))
+def test_a_frozen_member_writes_nothing_when_it_wakes_up(make_scene, seed, mode):
     chance = random.Random(seed)
-    with make_scene(arguments=("--delivery", delivery), once=delivery == "at-most-once") as scene:
+    with make_scene(mode) as scene:
         with scene.under_load():
             for _ in range(2):
                 both_own(scene)
                 frozen_until_replaced(scene, chance.choice(scene.crew.members))
             both_own(scene)
-        assert_as_promised(scene, delivery)
+        scene.assert_as_promised()
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("delivery", DELIVERIES)
 def test_any_number_of_freezes_changes_nothing(make_scene, kills, seed, delivery):
     chance = random.Random(seed)
-    with make_scene(arguments=("--delivery", delivery), once=delivery == "at-most-once") as scene:
+    with make_scene(Mode(delivery)) as scene:
         with scene.under_load():
             for _ in range(kills(40)):
                 both_own(scene)
                 frozen_until_replaced(scene, chance.choice(scene.crew.members))
-        assert_as_promised(scene, delivery)
+        scene.assert_as_promised()
 
 
 def test_a_member_frozen_inside_its_transaction_keeps_the_others_out_for_seconds_only(make_scene):
@@ -117,4 +106,4 @@ def test_a_member_frozen_inside_its_transaction_keeps_the_others_out_for_seconds
             wait_until(lambda: name not in scene.watch.owners().values(), 60, message=scene.crew.story)
             zombie.process.popen.send_signal(signal.SIGCONT)
             both_own(scene)
-        scene.assert_exactly_once()
+        scene.assert_as_promised()

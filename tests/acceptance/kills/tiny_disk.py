@@ -53,15 +53,19 @@ class TinyDiskPostgres(PostgresServer):
         """No rating can be stored meanwhile: the disk is full, or the database says so where there is no such disk."""
         if not self.has_disk():
             session.execute(_STAND_IN)
-            yield
-            session.execute("DROP TRIGGER kills_no_space ON ratings_rating")
+            try:
+                yield
+            finally:
+                session.execute("DROP TRIGGER kills_no_space ON ratings_rating")
             return
         session.execute("CREATE TABLE kills.ballast (filling text) TABLESPACE tiny")
         session.execute("ALTER TABLE kills.ballast ALTER filling SET STORAGE PLAIN")
         for rows in (400, 20, 1):
             _fill(session, rows)
-        yield
-        session.execute("DROP TABLE kills.ballast")
+        try:
+            yield
+        finally:
+            session.execute("DROP TABLE kills.ballast")
 
     @contextmanager
     def ratings_on_disk(self, session: psycopg.Connection[Any]) -> Iterator[None]:

@@ -72,6 +72,10 @@ class Watch:
         self._url = url
         self._connection: psycopg.Connection[Any] | None = None
 
+    def again(self) -> "Watch":
+        """Another session, for another thread."""
+        return Watch(self._url, self.topic)
+
     def position(self) -> int | None:
         """How many messages the group has passed in all partitions; None while the database is away."""
         statement = "SELECT coalesce(sum(next_offset), 0)::bigint FROM ingestion_consumeroffset WHERE topic = %s"

@@ -68,7 +68,7 @@ def fetch_and_decode(events: Events, watch: Stopwatch) -> int:
     from workers.kafka.consumer import KafkaGroupConsumer
 
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)  # as consume_ratings does
+    gc.set_threshold(250_000, 20, 100)  # as consume_ratings does
     source = KafkaGroupConsumer(group="fetch", topic=settings.RATINGS_TOPIC)
     source.join(_Listener())
     while not (fetched := source.fetch(most=_FETCH_MOST, timeout=_FETCH_TIMEOUT)).messages:

@@ -1,6 +1,7 @@
 """The peak memory of a process and its children, read while they run, as the kernel keeps it (Linux; else None).
 
-What wait4 tells would not do: it counts what the parent held when it forked.
+What wait4 tells would not do: it counts what the parent held when it forked. Of several processes the peaks are added,
+as if they came at once, and the pages of programs and libraries that they share are counted with each: about 30 MB.
 """
 
 import time

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.waiting import wait_until
-from workers.ingestion.consuming import database
+from workers import database
 from workers.ingestion.consuming.session import Session
 from workers.ingestion.errors import StoreUnavailable
 

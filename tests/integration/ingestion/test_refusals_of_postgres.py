@@ -1,62 +1,16 @@
 """Which errors of Postgres make a dead letter, and which are waited out or stop the consumer, with nothing written."""
 
-from contextlib import closing
-
-import psycopg
 import pytest
 
 from ratings.services import rater_erase
 from tests.contract.test_refused_events import batch_of
-from tests.ingestion_stores import PostgresDatabase, letter, part, raters, take, write
-from tests.rating_tables import assert_consistent, own_connection
+from tests.ingestion_stores import letter, part, raters, take, write
+from tests.rating_tables import assert_consistent
+from tests.refusing_rules import ALLOW, BAD, WORSE, assert_nothing_written, refuse
 from workers.ingestion.consuming.batch import Batch
 from workers.ingestion.consuming.sifting import Sifter
 from workers.ingestion.errors import StoreNotReady, StoreUnavailable
 from workers.ingestion.models import DeadLetter
-
-BAD = 13
-WORSE = 17
-
-RAISE = """
-CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-    IF NEW.value = 13 THEN RAISE EXCEPTION 'it is rater %%', NEW.rater_id USING {bad}; END IF;
-    IF NEW.value = 17 THEN RAISE EXCEPTION 'it is rater %%', NEW.rater_id USING {worse}; END IF;
-    RETURN NEW;
-END $$;
-CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON ratings_rating FOR EACH ROW EXECUTE FUNCTION refuse();
-"""
-ALLOW = """
-DROP FUNCTION IF EXISTS refuse CASCADE;
-ALTER TABLE ratings_record DROP CONSTRAINT IF EXISTS rule;
-ALTER TABLE ratings_rater DROP CONSTRAINT IF EXISTS rule;
-ALTER TABLE ratings_rating DROP CONSTRAINT IF EXISTS rule;
-ALTER TABLE ratings_recordaggregate DROP CONSTRAINT IF EXISTS rule;
-ALTER TABLE ingestion_deadletter DROP CONSTRAINT IF EXISTS rule;
-ALTER TABLE ingestion_consumeroffset DROP CONSTRAINT IF EXISTS rule;
-DROP FUNCTION IF EXISTS long_text CASCADE;
-"""
-
-
-@pytest.fixture
-def owner(transactional_db):
-    with own_connection() as owner:
-        yield owner
-        owner.execute(ALLOW)
-
-
-@pytest.fixture
-def database(owner):
-    with closing(PostgresDatabase()) as database:
-        yield database
-
-
-def refuse(owner, *, bad, worse="ERRCODE = '53100'"):
-    owner.execute(RAISE.replace("%%", "%").format(bad=bad, worse=worse))
-
-
-def assert_nothing_written(database, store):
-    assert (database.standing(), database.letters(), store.positions()) == ({}, [], {0: 0})
-
 
 OF_DATA = ("22003", "22001", "22P02", "23514", "23505", "23503", "23P01", "54000", "P0001")
 OF_ELSE = ("08006", "25006", "2200H", "40001", "40P01", "53100", "53200", "55P03", "57014", "58030", "P0002", "XX001")
@@ -216,23 +170,3 @@ def test_a_rater_that_is_erased_during_the_search_is_looked_up_again(owner, data
     assert raters(database) == {"a", "c"}
     assert len(database.letters()) == 1
     assert_consistent()
-
-
-def test_one_refused_event_costs_few_statements(owner, database, monkeypatch):
-    refuse(owner, bad="ERRCODE = '23514'")
-    store = database.store()
-    claims = take(store, 0)
-    sent = []
-    execute = psycopg.Cursor.execute
-
-    def counted(cursor, query, *args, **kwargs):
-        sent.append(str(query))
-        return execute(cursor, query, *args, **kwargs)
-
-    monkeypatch.setattr(psycopg.Cursor, "execute", counted)
-    write(store, batch_of(claims, *[(f"u{number}", 50) for number in range(1_000)], ("b", BAD)))
-    writes = [query for query in sent if "INSERT INTO ratings_rating" in query]
-    assert len(writes) <= 2 * 10 + 5
-    assert len(database.standing()) == 1_000
-    # Nothing of a trial is left: the record's aggregate has changed once.
-    assert owner.execute("SELECT version FROM ratings_recordaggregate").fetchall() == [(1,)]

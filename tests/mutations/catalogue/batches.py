@@ -6,6 +6,8 @@ _BATCH = "workers/ingestion/consuming/batch.py"
 _EVENTS = "ratings/events.py"
 _OF_BATCHES = "tests/unit/consuming/test_batch.py"
 _OF_THE_CONSUMER = "tests/unit/consuming/test_consumer.py"
+_KILLS = "tests/acceptance/kills/test_kills.py"
+_POISON = "tests/acceptance/test_consume_ratings_poison.py"
 
 MUTATIONS = (
     Mutation(
@@ -20,8 +22,8 @@ MUTATIONS = (
         name="event-escapes-unchecked",
         breaks="An escaped NUL character comes through the fast path and is refused by Postgres only.",
         path=_EVENTS,
-        old='if b"\\\\u" in payload:',
-        new='if b"\\\\U" in payload:',
+        old='and b"\\\\u" in payload:',
+        new='and b"\\\\U" in payload:',
         tests=("tests/unit/ratings/test_events.py::test_a_refused_id_is_named_with_its_reason",),
     ),
     Mutation(
@@ -30,7 +32,10 @@ MUTATIONS = (
         path=_EVENTS,
         old='    if value is not None and tenths_of(value, field="value") != tenths:\n',
         new='    if value is not None and tenths_of(value, field="value") < 0:\n',
-        tests=("tests/unit/ratings/test_events.py::test_what_is_refused[both, unequal]",),
+        tests=(
+            "tests/unit/ratings/test_events.py::test_what_is_refused[both, unequal]",
+            f"{_POISON}::test_ten_thousand_random_mutations_are_each_applied_or_one_dead_letter",
+        ),
     ),
     Mutation(
         name="event-true-is-one",
@@ -44,9 +49,13 @@ MUTATIONS = (
         name="batch-time-runs-backwards",
         breaks="A late stamp in a partition takes a rating back: the running maximum of time is forgotten.",
         path=_BATCH,
-        old="                time = latest_time\n",
-        new="                pass\n",
-        tests=(f"{_OF_THE_CONSUMER}::test_time_in_a_partition_never_runs_backwards",),
+        old="                add_time(latest_time)\n",
+        new="                add_time(milliseconds * 1000)\n",
+        tests=(
+            f"{_OF_THE_CONSUMER}::test_time_in_a_partition_never_runs_backwards",
+            f"{_KILLS}::test_exactly_once_ends_with_each_event_counted_once[cooperative]",
+        ),
+        options=("--kills=6",),
     ),
     Mutation(
         name="batch-time-begins-anew",
@@ -54,7 +63,11 @@ MUTATIONS = (
         path=_BATCH,
         old="latest_time=claim.latest_time,",
         new="latest_time=0,",
-        tests=(f"{_OF_THE_CONSUMER}::test_time_in_a_partition_never_runs_backwards",),
+        tests=(
+            f"{_OF_THE_CONSUMER}::test_time_in_a_partition_never_runs_backwards",
+            f"{_KILLS}::test_exactly_once_ends_with_each_event_counted_once[cooperative]",
+        ),
+        options=("--kills=6",),
     ),
     Mutation(
         name="batch-time-ahead",

@@ -2,6 +2,8 @@
 
 from tests.mutations.mutation import Mutation
 
+_MANAGE_PROCESS = "workers/ingestion/consuming/manage_process.py"
+_STOPPING = "workers/ingestion/consuming/stopping.py"
 _CONSUMER = "workers/ingestion/consuming/consumer.py"
 _OWNERSHIP = "workers/ingestion/consuming/ownership.py"
 _WRITING = "workers/ingestion/consuming/writing.py"
@@ -9,6 +11,7 @@ _OF_OWNERSHIP = "tests/unit/consuming/test_ownership.py"
 _OF_OUTAGES = "tests/unit/consuming/test_outages.py"
 _OF_THE_CONSUMER = "tests/unit/consuming/test_consumer.py"
 _OF_DELIVERY = "tests/unit/consuming/test_delivery.py"
+_FENCES = "tests/acceptance/kills/test_fences.py"
 
 MUTATIONS = (
     Mutation(
@@ -25,7 +28,10 @@ MUTATIONS = (
         path=_CONSUMER,
         old="self._writer.submit(current.without(fenced.partitions))",
         new="self._writer.submit(Batch())",
-        tests=(f"{_OF_OWNERSHIP}::test_a_batch_that_loses_a_partition_is_written_again_without_it",),
+        tests=(
+            f"{_OF_OWNERSHIP}::test_a_batch_that_loses_a_partition_is_written_again_without_it",
+            f"{_FENCES}::test_a_partition_that_is_taken_out_of_a_batch_takes_no_other_with_it[exactly-once-cooperative]",
+        ),
     ),
     Mutation(
         name="loop-lost-messages-kept",
@@ -108,8 +114,8 @@ MUTATIONS = (
         name="untaken-partition-is-read",
         breaks="A partition that could not be taken over is read all the same, from its start.",
         path=_OWNERSHIP,
-        old="else Start(offset=AT_END, paused=True)",
-        new="else Start(offset=0)",
+        old="if partition in claims else WAITING",
+        new="if partition in claims else Start(offset=0)",
         tests=(f"{_OF_OWNERSHIP}::test_a_take_over_that_fails_in_the_callback_starts_paused_and_is_made_up_for",),
     ),
     Mutation(
@@ -167,5 +173,37 @@ MUTATIONS = (
         old="self.submit(self._in_flight.only(claims))",
         new="self.submit(self._in_flight)",
         tests=(f"{_OF_OWNERSHIP}::test_a_batch_that_waits_for_the_store_is_repeated_without_a_lost_partition",),
+    ),
+    Mutation(
+        name="supervisor-holds-up-its-processes",
+        breaks="Supervised consumers stop where they are once their supervisor does not read their log lines.",
+        path=_MANAGE_PROCESS,
+        old="    os.set_blocking(writing, False)\n",
+        new="",
+        tests=("tests/integration/ingestion/test_manage_process.py::test_it_works_on_while_nobody_takes_its_log",),
+    ),
+    Mutation(
+        name="stop-waits-for-each-answer",
+        breaks="A stop waits ten seconds more for each question to a database that hangs.",
+        path=_WRITING,
+        old="(_LAST_ANSWERS_SECONDS if self._stopping.look() else _ANSWER_SECONDS)",
+        new="_ANSWER_SECONDS",
+        tests=(f"{_OF_OUTAGES}::test_a_stop_while_a_take_over_waits_for_the_store_waits_no_longer",),
+    ),
+    Mutation(
+        name="stop-flushes-twice",
+        breaks="A stop that comes in the midst of a rebalance gives a database that hangs the flush time twice.",
+        path=_STOPPING,
+        old="(self._clock.seconds() if self._since is None else self._since)",
+        new="self._clock.seconds()",
+        tests=(f"{_OF_OUTAGES}::test_a_stop_while_a_partition_is_revoked_gives_a_silent_store_the_flush_time_once",),
+    ),
+    Mutation(
+        name="loop-stall-unnoticed",
+        breaks="Nobody notices that nothing comes of a partition although there is more of it.",
+        path=_CONSUMER,
+        old="self._stalls.look(self._places)",
+        new="[]",
+        tests=("tests/unit/consuming/test_stalling.py::test_a_forgotten_partition_delivers_again_within_a_minute",),
     ),
 )

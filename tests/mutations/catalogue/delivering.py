@@ -3,12 +3,15 @@
 from tests.mutations.mutation import Mutation
 
 _CONSUMER = "workers/ingestion/consuming/consumer.py"
+_COMMITTING = "workers/ingestion/consuming/committing.py"
 _WRITING = "workers/ingestion/consuming/writing.py"
 _BATCH = "workers/ingestion/consuming/batch.py"
 _BEGINNING = "workers/ingestion/consuming/beginning.py"
 _KAFKA = "workers/kafka/consumer.py"
 _OF_DELIVERY = "tests/unit/consuming/test_delivery.py"
 _OF_KAFKA = "tests/contract/test_group_consumer.py"
+_KILLS = "tests/acceptance/kills/test_kills.py"
+_OF_SEEKING = "tests/contract/test_group_consumer_seeking.py"
 _OF_TAKING = "tests/contract/test_ingestion_store.py::test_a_take_over_goes_by_what_both_owners_promise"
 
 MUTATIONS = (
@@ -16,48 +19,66 @@ MUTATIONS = (
         name="at-most-once-commits-after",
         breaks="At-most-once tells Kafka after the write, so that a crash in between applies events twice.",
         path=_CONSUMER,
-        old="self._commits_first = delivery == Delivery.AT_MOST_ONCE",
-        new="self._commits_first = False",
-        tests=(f"{_OF_DELIVERY}::test_at_most_once_tells_kafka_before_it_writes",),
+        old="self._first_commits() if delivery == Delivery.AT_MOST_ONCE else None",
+        new="None",
+        tests=(
+            f"{_OF_DELIVERY}::test_at_most_once_tells_kafka_before_it_writes",
+            f"{_KILLS}::test_at_most_once_writes_nothing_twice_and_counts_what_it_skips",
+        ),
+        options=("--kills=5",),
     ),
     Mutation(
         name="at-least-once-commits-before",
         breaks="At-least-once tells Kafka before the write, so that a crash in between loses events.",
         path=_CONSUMER,
-        old="self._commits_first = delivery == Delivery.AT_MOST_ONCE",
-        new="self._commits_first = delivery != Delivery.EXACTLY_ONCE",
-        tests=(f"{_OF_DELIVERY}::test_the_others_tell_kafka_after_they_have_written[at-least-once]",),
+        old="self._first_commits() if delivery == Delivery.AT_MOST_ONCE else None",
+        new="self._first_commits() if delivery != Delivery.EXACTLY_ONCE else None",
+        tests=(
+            f"{_OF_DELIVERY}::test_the_others_tell_kafka_after_they_have_written[at-least-once]",
+            f"{_KILLS}::test_at_least_once_ends_with_the_same_tables",
+        ),
+        options=("--kills=5",),
     ),
     Mutation(
         name="exactly-once-commits-before",
         breaks="Exactly-once tells Kafka before the write, and passes over what Kafka has not answered.",
         path=_CONSUMER,
-        old="self._commits_first = delivery == Delivery.AT_MOST_ONCE",
-        new="self._commits_first = delivery != Delivery.AT_LEAST_ONCE",
+        old="self._first_commits() if delivery == Delivery.AT_MOST_ONCE else None",
+        new="self._first_commits() if delivery != Delivery.AT_LEAST_ONCE else None",
         tests=(f"{_OF_DELIVERY}::test_the_others_tell_kafka_after_they_have_written[exactly-once]",),
     ),
     Mutation(
         name="at-most-once-risks-a-batch",
         breaks="At-most-once begins, and so loses, a batch while the database is known to be away.",
-        path=_CONSUMER,
-        old=" or self.positions() is None:",
+        path=_COMMITTING,
+        old=" or self._ownership.positions() is None:",
         new=":",
         tests=(f"{_OF_DELIVERY}::test_at_most_once_loses_nothing_to_a_store_that_went_away_before_the_batch",),
     ),
     Mutation(
         name="at-most-once-writes-what-kafka-refused",
         breaks="At-most-once writes what Kafka refused to note, and the next owner writes it again.",
-        path=_CONSUMER,
+        path=_COMMITTING,
         old="        self._give_up(not_committed.refused)\n",
         new="",
         tests=(f"{_OF_DELIVERY}::test_at_most_once_leaves_what_kafka_refuses_to_whoever_owns_it",),
     ),
     Mutation(
+        name="at-most-once-loses-what-could-not-be-written",
+        breaks="At-most-once loses a batch to a database that lacks a table, though nothing of it was written.",
+        path=_COMMITTING,
+        old="except (StoreNotReady, TooManyDeadLetters) as ending:",
+        new="except TooManyDeadLetters as ending:",
+        tests=(
+            f"{_OF_DELIVERY}::test_a_database_that_is_not_as_it_must_be_costs_no_delivery_the_batch_in_hand[at-most-once]",
+        ),
+    ),
+    Mutation(
         name="at-most-once-writes-the-unknown",
         breaks="At-most-once writes what may not be committed, and the next owner writes it again.",
-        path=_CONSUMER,
-        old="batch.only(self._claims).passing(not_committed.unknown)",
-        new="batch.only(self._claims)",
+        path=_COMMITTING,
+        old="batch.only(self._ownership.claims).passing(not_committed.unknown)",
+        new="batch.only(self._ownership.claims)",
         tests=(f"{_OF_DELIVERY}::test_at_most_once_skips_what_nobody_knows_to_be_committed",),
     ),
     Mutation(
@@ -82,7 +103,11 @@ MUTATIONS = (
         path=_BEGINNING,
         old="committed.leader_epoch, skipped=moved)",
         new="committed.leader_epoch)",
-        tests=(f"{_OF_DELIVERY}::test_what_a_killed_member_had_begun_is_up_to_the_delivery[at-most-once]",),
+        tests=(
+            f"{_OF_DELIVERY}::test_what_a_killed_member_had_begun_is_up_to_the_delivery[at-most-once]",
+            f"{_KILLS}::test_at_most_once_writes_nothing_twice_and_counts_what_it_skips",
+        ),
+        options=("--kills=5",),
     ),
     Mutation(
         name="take-over-by-any-commit",
@@ -151,8 +176,8 @@ MUTATIONS = (
     Mutation(
         name="kafka-believes-any-commit",
         breaks="A position that was committed for another topic of the name is taken for ours.",
-        path=_KAFKA,
-        old=" or topic_id != self._topic_id:",
+        path="workers/kafka/commits.py",
+        old=" or committed_for != topic_id:",
         new=":",
         tests=("tests/unit/kafka/test_consumer_errors.py::test_a_commit_counts_only_as_one_of_this_topic_and_kind",),
     ),
@@ -178,7 +203,7 @@ MUTATIONS = (
         path=_KAFKA,
         old="        self.pause(partition for partition, start in starts.items() if start.paused)\n",
         new="",
-        tests=(f"{_OF_KAFKA}::test_a_start_that_only_waits_delivers_nothing_until_a_seek[cooperative]",),
+        tests=(f"{_OF_SEEKING}::test_a_start_that_only_waits_delivers_nothing_until_a_seek[cooperative]",),
     ),
     Mutation(
         name="kafka-pause-outlives-the-loss",
@@ -186,7 +211,23 @@ MUTATIONS = (
         path=_KAFKA,
         old="        self.resume(partition for partition, start in starts.items() if not start.paused)\n",
         new="",
-        tests=(f"{_OF_KAFKA}::test_a_partition_that_was_paused_when_it_went_delivers_when_it_is_back[cooperative]",),
+        tests=(f"{_OF_SEEKING}::test_a_partition_that_was_paused_when_it_went_delivers_when_it_is_back[cooperative]",),
+    ),
+    Mutation(
+        name="kafka-waiting-start-fetches",
+        breaks="A partition that waits for its position ends the process when the topic has lost its first messages.",
+        path=_KAFKA,
+        old="        self._client.position(positions)\n",
+        new="",
+        tests=(f"{_OF_SEEKING}::test_a_start_that_only_waits_may_lie_before_the_topics_first_offset[cooperative]",),
+    ),
+    Mutation(
+        name="kafka-seek-undone",
+        breaks="A partition waits at the topic's end, and a seek while the client asks where that is gets undone.",
+        path="workers/kafka/group.py",
+        old="WAITING = Start(0, paused=True)",
+        new="WAITING = Start(-1, paused=True)",
+        tests=(f"{_OF_SEEKING}::test_no_answer_that_was_under_way_undoes_a_seek",),
     ),
     Mutation(
         name="kafka-topic-made-anew",

@@ -29,7 +29,10 @@ MUTATIONS = (
         path=_SETTLING,
         old="                    _check_all_there(letter_ids)\n",
         new="",
-        tests=(f"{_OF_SETTLING}::test_two_replays_at_once_apply_a_letter_once",),
+        tests=(
+            "tests/integration/ingestion/test_dead_letters_replayed_twice.py"
+            "::test_a_letter_that_another_replay_takes_after_the_look_is_gone",
+        ),
     ),
     Mutation(
         name="replay-locks-in-another-order",

@@ -4,15 +4,19 @@ from tests.mutations.mutation import Mutation
 
 _POISON = "workers/ingestion/consuming/poison.py"
 _SIFTING = "workers/ingestion/consuming/sifting.py"
+_STORE = "workers/ingestion/consuming/postgres.py"
 _ERRORS = "workers/ingestion/postgres_errors.py"
 _BREAKER = "workers/ingestion/consuming/breaker.py"
 _WRITING = "workers/ingestion/consuming/writing.py"
-_CONSUMER = "workers/ingestion/consuming/consumer.py"
+_COMMITTING = "workers/ingestion/consuming/committing.py"
 _OF_POISON = "tests/unit/consuming/test_poison.py"
 _OF_BREAKER = "tests/unit/consuming/test_breaker.py"
 _OF_TOO_MANY = "tests/unit/consuming/test_too_many_letters.py"
 _OF_REFUSED = "tests/contract/test_refused_events.py"
 _OF_POSTGRES = "tests/integration/ingestion/test_refusals_of_postgres.py"
+_OF_SEARCH = "tests/integration/ingestion/test_search_for_refused.py"
+_OF_ANY_KIND = "tests/acceptance/test_consume_ratings_poison.py"
+_OF_STOPPING = "tests/acceptance/test_consume_ratings_stopped_by_poison.py"
 
 MUTATIONS = (
     Mutation(
@@ -39,7 +43,10 @@ MUTATIONS = (
         old="kept = [place for place in range(len(part.events)) if place not in refused]",
         new="users = {part.events[place].user_id for place in refused}\n"
         "    kept = [place for place in range(len(part.events)) if part.events[place].user_id not in users]",
-        tests=(f"{_OF_REFUSED}::test_an_earlier_good_write_of_the_same_rating_is_not_lost_with_it[postgres]",),
+        tests=(
+            f"{_OF_REFUSED}::test_an_earlier_good_write_of_the_same_rating_is_not_lost_with_it[postgres]",
+            f"{_OF_ANY_KIND}::test_one_bad_message_of_every_kind_becomes_one_dead_letter_each_and_all_else_is_applied",
+        ),
     ),
     Mutation(
         name="poison-last-straw-unfound",
@@ -50,12 +57,44 @@ MUTATIONS = (
         tests=(f"{_OF_POISON}::test_events_that_are_refused_only_together_are_taken_as_long_as_they_fit",),
     ),
     Mutation(
+        name="poison-halved-always",
+        breaks="A batch of which the database refuses a thousand events takes minutes.",
+        path=_POISON,
+        old="search.confirm(suspects(left))",
+        new="search.confirm(())",
+        tests=(f"{_OF_SEARCH}::test_each_of_many_refused_events_costs_one_statement_more[a trigger]",),
+    ),
+    Mutation(
+        name="poison-suspects-condemned",
+        breaks="A good event is dead-lettered because an error that has passed made it look bad.",
+        path=_POISON,
+        old="            refusal = self._trial([number])\n            if refusal is not None:\n",
+        new="            refusal = self._trial([number]) or Refusal('', '')\n            if refusal is not None:\n",
+        tests=(f"{_OF_POISON}::test_a_wrong_suspicion_refuses_nobody",),
+    ),
+    Mutation(
+        name="poison-search-unfenced",
+        breaks="A consumer goes on searching a partition's batch for minutes after another one has taken it.",
+        path=_SIFTING,
+        old="            self._go_on()\n",
+        new="",
+        tests=(f"{_OF_SEARCH}::test_a_new_owner_need_not_wait_for_the_search_and_ends_it",),
+    ),
+    Mutation(
+        name="poison-search-unending",
+        breaks="SIGTERM during a long search is heard when the search is over.",
+        path=_STORE,
+        old="            self._writing.check_wanted()\n",
+        new="",
+        tests=(f"{_OF_SEARCH}::test_the_end_of_the_process_ends_the_search",),
+    ),
+    Mutation(
         name="poison-trials-stay",
-        breaks="What a trial has written, and locked, stays while the next one is made.",
+        breaks="What a trial has written stays, whoever owns the partition by then.",
         path=_SIFTING,
         old="transaction(force_rollback=True)",
         new="transaction()",
-        tests=(f"{_OF_POSTGRES}::test_one_refused_event_costs_few_statements",),
+        tests=(f"{_OF_SEARCH}::test_what_was_tried_is_not_written_when_another_owner_comes_last",),
     ),
     Mutation(
         name="poison-breaker-bypassed",
@@ -71,7 +110,10 @@ MUTATIONS = (
         path=_ERRORS,
         old='_OF_DATA = ("22", ',
         new='_OF_DATA = ("53", "22", ',
-        tests=(f"{_OF_POSTGRES}::test_any_other_error_is_waited_out_with_nothing_written",),
+        tests=(
+            f"{_OF_POSTGRES}::test_any_other_error_is_waited_out_with_nothing_written",
+            "tests/acceptance/kills/test_outages.py::test_a_full_disk_is_waited_out[exactly-once-cooperative]",
+        ),
     ),
     Mutation(
         name="exhausted-ids-dead-lettered",
@@ -79,7 +121,10 @@ MUTATIONS = (
         path=_ERRORS,
         old="state == _EXHAUSTED or ",
         new="",
-        tests=(f"{_OF_POSTGRES}::test_any_other_error_is_waited_out_with_nothing_written",),
+        tests=(
+            f"{_OF_POSTGRES}::test_any_other_error_is_waited_out_with_nothing_written",
+            f"{_OF_STOPPING}::test_a_worker_waits_for_ids_that_have_run_out_and_blames_no_message",
+        ),
     ),
     Mutation(
         name="drift-dead-lettered",
@@ -119,7 +164,10 @@ MUTATIONS = (
         path=_BREAKER,
         old="if batch.letters <= self.most:",
         new="if batch.letters <= self.messages:",
-        tests=(f"{_OF_BREAKER}::test_exactly_the_limit_does_not_trip",),
+        tests=(
+            f"{_OF_BREAKER}::test_exactly_the_limit_does_not_trip",
+            f"{_OF_STOPPING}::test_a_topic_of_something_else_stops_the_worker_and_nothing_is_dropped",
+        ),
     ),
     Mutation(
         name="breaker-forgets",
@@ -156,7 +204,7 @@ MUTATIONS = (
     Mutation(
         name="breaker-drops-at-most-once",
         breaks="At-most-once tells Kafka that a batch is done which the breaker then stops: it is lost.",
-        path=_CONSUMER,
+        path=_COMMITTING,
         old="        self._writer.weigh(batch)  # before Kafka takes it for done\n",
         new="",
         tests=(f"{_OF_TOO_MANY}::test_it_stops_before_anything_of_the_batch_is_written_or_committed[at-most-once]",),
@@ -164,9 +212,12 @@ MUTATIONS = (
     Mutation(
         name="breaker-keeps-what-was-begun",
         breaks="At-most-once has told Kafka of a batch of which the database refuses too much, and it is lost.",
-        path=_CONSUMER,
-        old="            if self._commits_first:\n                self._give_up(self._ownership.void_commits",
-        new="            if not self._commits_first:\n                self._give_up(self._ownership.void_commits",
-        tests=(f"{_OF_TOO_MANY}::test_what_the_database_refuses_counts_as_well[at-most-once]",),
+        path=_COMMITTING,
+        old="            self._give_up(self._ownership.void_commits(ending, seconds=self._seconds))\n",
+        new="",
+        tests=(
+            f"{_OF_TOO_MANY}::test_what_the_database_refuses_counts_as_well[at-most-once]",
+            f"{_OF_STOPPING}::test_a_rule_of_the_database_that_refuses_too_much_stops_the_worker_and_nothing_is_dropped[at-most-once]",
+        ),
     ),
 )

@@ -7,10 +7,13 @@ _INTERNING = "ratings/interning.py"
 _REPLAYS = "ratings/replays.py"
 _REPAIRING = "ratings/checking/repairing.py"
 _OF_SERVICES = "tests/integration/ratings/test_services.py"
+_OF_LOCKS = "tests/integration/ratings/test_locks.py"
+_OF_ERASING = "tests/integration/ratings/test_erasing.py"
 _OF_STORES = "tests/contract/test_rating_store.py"
 _OF_INTERNING = "tests/integration/ratings/test_interning.py"
 _OF_REPLAYS = "tests/integration/ratings/test_replays.py"
 _OF_CHECKS = "tests/integration/ratings/test_check_aggregates.py"
+_KILLS = "tests/acceptance/kills"
 
 MUTATIONS = (
     Mutation(
@@ -29,7 +32,10 @@ MUTATIONS = (
         path=_SERVICES,
         old="last = order[is_last]",
         new="last = np.sort(order[is_last])",
-        tests=(f"{_OF_SERVICES}::TestLocks::test_ratings_are_locked_in_the_order_of_their_keys[events]",),
+        tests=(
+            f"{_OF_LOCKS}::TestLocks::test_ratings_are_locked_in_the_order_of_their_keys[events]",
+            f"{_KILLS}/test_same_keys.py::test_kafka_and_rest_quarrel_over_the_same_ratings",
+        ),
     ),
     Mutation(
         name="keys-twice",
@@ -54,7 +60,11 @@ MUTATIONS = (
         old="    WHERE excluded.written_at > standing.written_at\n"
         '       OR (excluded.written_at = standing.written_at AND excluded.value IS DISTINCT FROM standing.value)"""',
         new='    WHERE excluded.value IS DISTINCT FROM standing.value"""',
-        tests=(f"{_OF_STORES}::test_a_later_event_wins_in_whatever_order_they_arrive[postgres]",),
+        tests=(
+            f"{_OF_STORES}::test_a_later_event_wins_in_whatever_order_they_arrive[postgres]",
+            f"{_KILLS}/test_kills.py::test_exactly_once_ends_with_each_event_counted_once[cooperative]",
+        ),
+        options=("--kills=6",),
     ),
     Mutation(
         name="equal-time-ignored",
@@ -84,7 +94,11 @@ MUTATIONS = (
         new="    SET value = excluded.value, previous = NULL, written_at = excluded.written_at\n"
         "    WHERE excluded.written_at > standing.written_at\n"
         "       OR",
-        tests=(f"{_OF_SERVICES}::TestOneBatch::test_opposite_changes_of_one_record_still_make_a_new_version",),
+        tests=(
+            f"{_OF_SERVICES}::TestOneBatch::test_opposite_changes_of_one_record_still_make_a_new_version",
+            f"{_KILLS}/test_kills.py::test_exactly_once_ends_with_each_event_counted_once[cooperative]",
+        ),
+        options=("--kills=6",),
     ),
     Mutation(
         name="aggregate-from-unlocked-row",
@@ -92,7 +106,7 @@ MUTATIONS = (
         path=_SERVICES,
         old="        WHERE record_id = differences.record_id FOR NO KEY UPDATE\n",
         new="        WHERE record_id = differences.record_id\n",
-        tests=(f"{_OF_SERVICES}::TestLocks::test_a_difference_is_taken_from_what_another_writer_left",),
+        tests=(f"{_OF_LOCKS}::TestLocks::test_a_difference_is_taken_from_what_another_writer_left",),
     ),
     Mutation(
         name="aggregates-unsorted",
@@ -100,7 +114,7 @@ MUTATIONS = (
         path=_SERVICES,
         old="    GROUP BY record_id\n    ORDER BY record_id\n), {_MOVE_AGGREGATES}\nSELECT (SELECT",
         new="    GROUP BY record_id\n    ORDER BY record_id DESC\n), {_MOVE_AGGREGATES}\nSELECT (SELECT",
-        tests=(f"{_OF_SERVICES}::TestLocks::test_aggregates_are_locked_in_the_order_of_their_records[events]",),
+        tests=(f"{_OF_LOCKS}::TestLocks::test_aggregates_are_locked_in_the_order_of_their_records[events]",),
     ),
     Mutation(
         name="missing-aggregate-unnoticed",
@@ -116,7 +130,7 @@ MUTATIONS = (
         path=_SERVICES,
         old="if generation != writes.generation:",
         new="if generation < writes.generation:",
-        tests=(f"{_OF_SERVICES}::TestStaleIds::test_ids_from_before_an_erasure_are_refused",),
+        tests=(f"{_OF_ERASING}::TestStaleIds::test_ids_from_before_an_erasure_are_refused",),
     ),
     Mutation(
         name="erasure-without-lock",
@@ -124,7 +138,7 @@ MUTATIONS = (
         path=_SERVICES,
         old='        cursor.execute(_LOCK_INTERNING, {"lock": _INTERNING_LOCK})\n',
         new="",
-        tests=(f"{_OF_SERVICES}::TestStaleIds::test_an_erasure_waits_for_a_write_and_takes_it_too",),
+        tests=(f"{_OF_ERASING}::TestStaleIds::test_an_erasure_waits_for_a_write_and_takes_it_too",),
     ),
     Mutation(
         name="write-without-shared-lock",
@@ -132,7 +146,7 @@ MUTATIONS = (
         path=_SERVICES,
         old='    cursor.execute(_SHARE_INTERNING, {"lock": _INTERNING_LOCK})\n    (generation,)',
         new="    (generation,)",
-        tests=(f"{_OF_SERVICES}::TestStaleIds::test_an_erasure_waits_for_a_write_and_takes_it_too",),
+        tests=(f"{_OF_ERASING}::TestStaleIds::test_an_erasure_waits_for_a_write_and_takes_it_too",),
     ),
     Mutation(
         name="command-as-old-as-what-stood",
@@ -163,7 +177,7 @@ MUTATIONS = (
         new="            try:\n"
         "                with transaction.atomic():\n"
         "                    writes = rating_writes(cursor, interner, events, [0] * len(events))\n",
-        tests=(f"{_OF_SERVICES}::TestLocks::test_new_ids_are_nobodys_lock",),
+        tests=(f"{_OF_LOCKS}::TestLocks::test_new_ids_are_nobodys_lock",),
     ),
     Mutation(
         name="ids-burnt",
@@ -186,8 +200,8 @@ MUTATIONS = (
         name="ids-unsorted",
         breaks="Two writers that add the same new ids in different orders deadlock.",
         path=_INTERNING,
-        old="sorted({(self._first(event), self._second(event)) for event in strangers})",
-        new="list({(self._first(event), self._second(event)): 1 for event in strangers})",
+        old="for second in sorted(seconds[first])]",
+        new="for second in seconds[first]]",
         tests=(f"{_OF_INTERNING}::test_new_ids_are_added_in_one_order_whatever_their_order_in_the_batch",),
     ),
     Mutation(

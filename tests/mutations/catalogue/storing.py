@@ -8,6 +8,7 @@ _DATABASE = "workers/database.py"
 _OF_STORES = "tests/contract/test_ingestion_store.py"
 _OF_LOCKS = "tests/integration/ingestion/test_lock_order.py"
 _OF_POSTGRES = "tests/integration/ingestion/test_postgres_store.py"
+_KILLS = "tests/acceptance/kills"
 
 MUTATIONS = (
     Mutation(
@@ -19,6 +20,8 @@ MUTATIONS = (
         tests=(
             f"{_OF_STORES}"
             "::test_a_fenced_batch_writes_nothing_and_names_exactly_the_partitions_that_were_taken[postgres]",
+            f"{_KILLS}/test_fences.py"
+            "::test_a_partition_that_is_taken_out_of_a_batch_takes_no_other_with_it[exactly-once-cooperative]",
         ),
     ),
     Mutation(
@@ -43,7 +46,11 @@ MUTATIONS = (
         path=_OFFSETS,
         old="SET epoch = standing.epoch + 1, delivery",
         new="SET delivery",
-        tests=(f"{_OF_STORES}::test_each_take_over_raises_the_epoch_and_tells_where_to_go_on[postgres]",),
+        tests=(
+            f"{_OF_STORES}::test_each_take_over_raises_the_epoch_and_tells_where_to_go_on[postgres]",
+            f"{_KILLS}/test_kills.py::test_exactly_once_ends_with_each_event_counted_once[cooperative]",
+        ),
+        options=("--kills=6",),
     ),
     Mutation(
         name="take-over-keeps-the-delivery",
@@ -133,7 +140,11 @@ MUTATIONS = (
         new="        skipped = self._begin(cursor, prepared.batch)\n"
         "        with cursor.connection.transaction():\n"
         "            self._keep_letters(cursor, prepared.batch)\n",
-        tests=(f"{_OF_POSTGRES}::test_a_connection_lost_at_the_commit_leaves_all_or_nothing[before]",),
+        tests=(
+            f"{_OF_POSTGRES}::test_a_connection_lost_at_the_commit_leaves_all_or_nothing[before]",
+            f"{_KILLS}/test_kills.py::test_exactly_once_ends_with_each_event_counted_once[cooperative]",
+        ),
+        options=("--kills=15",),
     ),
     Mutation(
         name="batch-pipelined",
@@ -211,7 +222,7 @@ MUTATIONS = (
     Mutation(
         name="missing-aggregate-untold",
         breaks="A record without its aggregate ends the consumer without a word on how to mend it.",
-        path=_POSTGRES,
+        path="workers/ingestion/postgres_errors.py",
         old="raise StoreNotReady(str(error)) from error",
         new="raise",
         tests=(

@@ -73,6 +73,34 @@ def test_a_time_that_the_broker_did_not_give_is_now():
     assert next(iter(batch)).times == [NOW, NOW]
 
 
+def test_times_rise_from_where_the_partition_stands_up_to_now():
+    stamps = [
+        (1, START - 3),
+        (1, START - 2),
+        (1, START - 2),
+        (1, START - 1),
+        (1, -1),
+        (0, -1),
+        (1, START - 1),
+        (1, 2**63),
+    ]
+    batch = built(
+        *[message(offset, kind=kind, milliseconds=stamp) for offset, (kind, stamp) in enumerate(stamps)],
+        claims={0: Claim(1, 0, latest_time=NOW - 1_500)},
+    )
+    (part,) = batch
+    assert part.times == [NOW - 1_500] * 3 + [NOW - 1_000] * 2 + [NOW] * 3
+    assert part.latest_time == NOW
+
+
+def test_time_stands_still_while_the_clock_is_behind_the_partition():
+    later = NOW + 700_000
+    (part,) = built(
+        message(0, milliseconds=START + 900), message(1, kind=0), claims={0: Claim(1, 0, latest_time=later)}
+    )
+    assert (part.times, part.latest_time) == ([later, later], later)
+
+
 def test_headers_count_as_much_as_a_sample_of_them_says():
     batch = built(
         *[message(offset, value=b"", headers=[("ab", b"c" * 98), ("no value", None)]) for offset in range(48)]

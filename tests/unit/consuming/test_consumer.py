@@ -33,6 +33,17 @@ def test_nothing_is_written_before_the_batch_is_old_or_full(scene):
     assert set(scene.values()) == {("a", "1"), ("b", "1"), ("c", "1")}
 
 
+def test_a_writer_with_nothing_to_do_waits_for_no_full_batch(scene):
+    member = scene.member(0, limits=BatchLimits(seconds=1_000))
+    for user in range(12_000):
+        scene.put(0, str(user), 1)
+    member.turns(6)
+    assert member.consumer._writer.in_flight.messages == 5_000
+    member.turns(6)
+    assert member.consumer._writer.waiting is None  # behind one that is at work it grows
+    assert member.consumer._building.messages == 7_000
+
+
 def test_a_batch_is_full_by_bytes_too(scene):
     member = scene.member(0, limits=BatchLimits(messages=1_000, bytes=200, seconds=1_000))
     for user in range(3):

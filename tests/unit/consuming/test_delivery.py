@@ -5,6 +5,7 @@ import pytest
 from tests.unit.consuming.scene import START, take_from
 from workers.ingestion.consuming.batch import BatchLimits
 from workers.ingestion.delivery import Delivery
+from workers.ingestion.errors import StoreNotReady
 from workers.kafka.errors import TopicMadeAnew
 from workers.kafka.group import Commit, NotCommitted
 
@@ -114,6 +115,31 @@ def test_at_most_once_skips_what_nobody_knows_to_be_committed(scene):
     member.settle(100)
     assert (scene.values(), scene.skipped()) == ({("b", "1"): 20}, 1)
     assert scene.positions() == {0: 1, 1: 1}
+
+
+@pytest.mark.parametrize("delivery", Delivery)
+def test_a_database_that_is_not_as_it_must_be_costs_no_delivery_the_batch_in_hand(scene, delivery):
+    """At-most-once has told Kafka of it: nothing was written, so that can be taken back."""
+    member = scene.member(0, delivery=delivery)
+    scene.put(0, "a", 1)
+    member.submit()
+    member.store.faults.append(StoreNotReady("run migrate"))
+    with pytest.raises(StoreNotReady, match=r"^run migrate$"):
+        member.settle(10)
+    member.source.lose(0)
+    scene.member(0, delivery=delivery).settle(10)
+    assert (scene.values(), scene.skipped(), scene.committed()) == ({("a", "1"): 10}, 0, {0: 1})
+
+
+def test_at_most_once_tells_what_is_lost_when_the_database_does_not_let_it_take_that_back(scene):
+    member = scene.member(0, delivery=AT_MOST)
+    scene.put(0, "a", 1)
+    member.submit()
+    member.store.faults.extend([StoreNotReady("run migrate")] * 2)
+    with pytest.raises(StoreNotReady, match=r"^run migrate\..* passes over 1 messages of partitions \[0\]"):
+        member.settle(10)
+    scene.member(0, delivery=AT_MOST).settle(10)
+    assert (scene.values(), scene.skipped()) == ({}, 1)
 
 
 @pytest.mark.parametrize("delivery", Delivery)

@@ -214,6 +214,35 @@ def test_a_stop_while_the_store_is_away_ends_after_the_flush_time(scene):
     assert scene.positions() == {0: 0}
 
 
+def test_a_stop_while_a_take_over_waits_for_the_store_waits_no_longer(scene):
+    member = scene.member()
+    member.source.give(0)
+    asked = scene.clock.now + 3
+    turns = iter([False, True])
+
+    def finished():
+        member.executor.stuck = True  # from the take-over on
+        return next(turns)
+
+    member.consumer.run(finished, is_stopping=lambda: scene.clock.now >= asked)
+    assert scene.clock.now - asked < 1
+    assert member.store.ends_within == 5
+
+
+def test_a_stop_while_a_partition_is_revoked_gives_a_silent_store_the_flush_time_once(scene):
+    member = scene.member(0, 1, flush_seconds=10)
+    scene.put(0, "a", 1)
+    member.submit()
+    member.executor.stuck = True
+    scene.put(1, "b", 1)
+    member.source.revoke(0)
+    asked = scene.clock.now + 4
+    member.consumer._stopping.wish = lambda: scene.clock.now >= asked
+    member.turns()  # flushes in vain
+    member.consumer._flush()
+    assert scene.clock.now - asked == pytest.approx(10, abs=1)
+
+
 def test_a_consumer_joins_the_group_only_once_its_store_answers(scene, monkeypatch):
     member = scene.member()
     joins = []

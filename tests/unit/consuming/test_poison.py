@@ -29,9 +29,9 @@ class Database:
         return NO if self._refuses(list(numbers)) else None
 
 
-def find(count, refuses, most=10**9):
+def find(count, refuses, most=10**9, suspects=lambda _: ()):
     database = Database(refuses)
-    return find_refused(count, database, most=most), database
+    return find_refused(count, database, most=most, suspects=suspects), database
 
 
 @pytest.mark.parametrize("bad", [0, 1, 499, 500, 998, 999])
@@ -94,6 +94,44 @@ def test_the_search_ends_once_more_than_the_most_are_found():
     found, database = find(100_000, lambda _: True, most=100)
     assert 100 < len(found) <= 102
     assert len(database.trials) < 1_000
+
+
+def test_who_is_suspected_rightly_takes_one_trial():
+    bad = set(range(0, 1_000, 10))
+    found, database = find(1_000, lambda tried: not bad.isdisjoint(tried), suspects=lambda _: sorted(bad))
+    assert found == dict.fromkeys(bad, NO)
+    assert database.trials == [1_000, *[1] * 100, 900]
+
+
+def test_a_wrong_suspicion_refuses_nobody():
+    found, database = find(1_000, lambda tried: 7 in tried, suspects=lambda _: [5, 6, 7, 8])
+    assert found == {7: NO}
+    assert database.trials == [1_000, 1, 1, 1, 1, 999]
+
+
+def test_what_nobody_suspects_is_found_by_halves():
+    bad = {3, 500, 501, 999}
+    asked = []
+
+    def suspects(numbers):
+        asked.append(len(numbers))
+        return [] if 3 not in numbers else [3, 4]
+
+    found, database = find(1_000, lambda tried: not bad.isdisjoint(tried), suspects=suspects)
+    assert found.keys() == bad
+    assert asked[:2] == [1_000, 999]
+    assert len(database.trials) <= 3 * (2 * 10 + 2) + 4
+
+
+def test_a_limit_on_the_whole_suspects_none_and_is_kept_to():
+    found, _ = find(100, lambda tried: len(tried) > 97)
+    assert len(found) == 3
+
+
+def test_suspects_end_the_search_too_once_more_than_the_most_are_found():
+    found, database = find(10_000, lambda _: True, most=100, suspects=lambda numbers: numbers)
+    assert len(found) == 101
+    assert len(database.trials) == 102
 
 
 def part(partition, offsets, letters=()):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from workers.kafka.commits import understood
 from workers.kafka.consumer import KafkaGroupConsumer
 from workers.kafka.errors import InstanceFenced, OffsetNotAvailable, RequestRefused, TopicNotFound
 from workers.kafka.group import Commit, NotCommitted
@@ -87,8 +88,8 @@ def test_a_commit_is_refused_or_unknown_or_done(consumer, monkeypatch, answer, e
         ("", None),
     ],
 )
-def test_a_commit_counts_only_as_one_of_this_topic_and_kind(consumer, metadata, expected):
-    assert consumer._commit_of(TopicPartition("t", 0, 5, metadata)) == expected
+def test_a_commit_counts_only_as_one_of_this_topic_and_kind(metadata, expected):
+    assert understood(TopicPartition("t", 0, 5, metadata), topic_id="") == expected
 
 
 def test_a_position_that_is_not_there_says_so_though_nobody_tells_what_is(consumer):

@@ -3,13 +3,10 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from operator import methodcaller
 
 from ratings.errors import InvalidRating
 from ratings.events import RatingEvent, decode_event
 from workers.kafka.group import Commit, Message, headers_of
-
-_partition_of = methodcaller("partition")
 
 _NO_TIME = 0
 """librdkafka's TIMESTAMP_NOT_AVAILABLE."""
@@ -22,8 +19,8 @@ _NO_HEADERS = "its headers are not kept, as the name of one is not UTF-8"
 class BatchLimits:
     """When a batch is written: at this many messages or bytes, or when its first message is this many seconds old.
 
-    While the two before it are on their way a batch waits and grows: it is small when little comes, and as large as
-    this, give or take a fetch, while the group is behind.
+    Sooner while nothing is being written, and later while the two before it are on their way: it is small when little
+    comes, and as large as this, give or take a fetch, while the group is behind.
     """
 
     messages: int = 50_000
@@ -118,7 +115,7 @@ class Batch:
         A message's time is Kafka's, but never before an earlier one's of its partition nor after `now`, both in
         microseconds.
         """
-        for partition, run in groupby(messages, _partition_of):
+        for partition, run in groupby(messages, lambda message: message.partition()):
             part = self._slice(partition, claims)
             if part is not None:
                 self._add_run(part, run, now)
@@ -126,40 +123,39 @@ class Batch:
     def _add_run(self, part: Slice, messages: Iterable[Message], now: int) -> None:
         """What is done for each message is the consumer's CPU: locals and bound methods, and one look at each field."""
         add_event, add_time, add_message = part.events.append, part.times.append, part.messages.append
-        end, latest_time = part.end, part.latest_time
-        count, size, last = 0, 0, None
+        held = len(part.events) + len(part.letters)
+        end, latest_time, size, last = part.end, part.latest_time, 0, None
+        latest_millisecond = latest_time // 1000
         for message in messages:
             offset = message.offset()
             if offset < end:
                 continue
-            value = message.value()
             kind, milliseconds = message.timestamp()
-            time = milliseconds * 1000
-            if time > now or kind == _NO_TIME:
-                time = now
-            if time < latest_time:
-                time = latest_time
-            else:
-                latest_time = time
+            if milliseconds > latest_millisecond or kind == _NO_TIME:  # many share the millisecond of the one before
+                time = milliseconds * 1000
+                if time > now or kind == _NO_TIME:
+                    time = now
+                latest_time = max(latest_time, time)
+                latest_millisecond = latest_time // 1000
+            value = message.value()
             try:
                 event = decode_event(value)
             except InvalidRating as invalid:
-                part.letters.append(letter_of(message, time, field=invalid.field, reason=invalid.reason))
+                part.letters.append(letter_of(message, latest_time, field=invalid.field, reason=invalid.reason))
             else:
                 add_event(event)
-                add_time(time)
+                add_time(latest_time)
                 add_message(message)
             if value:
                 size += len(value)
             if offset % _SAMPLED == 0:
                 size += _SAMPLED * _rest_of_its_size(message)
-            count += 1
             end, last = offset + 1, message
         if last is not None:
             part.end, part.latest_time, part.leader_epoch = end, latest_time, last.leader_epoch()
             part.bytes += size
             self.bytes += size
-            self.messages += count
+            self.messages += len(part.events) + len(part.letters) - held
 
     def pass_end(self, ends: Mapping[int, int], claims: Mapping[int, Claim]) -> None:
         """Extends the slices to the end that the partition has for now."""

@@ -4,25 +4,31 @@ The loop fetches and decodes in the caller's thread while one batch is prepared 
 a thread of its own. The store's epoch decides who owns a partition; Kafka's group protocol only proposes.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import structlog
 
 from workers.clock import Clock, SystemClock
 from workers.ingestion.consuming.batch import Batch, BatchLimits, Claim
 from workers.ingestion.consuming.breaker import DeadLetterBreaker
+from workers.ingestion.consuming.committing import CommitsFirst
 from workers.ingestion.consuming.ownership import Ownership
+from workers.ingestion.consuming.stalling import StallWatch
+from workers.ingestion.consuming.stopping import Stopping
 from workers.ingestion.consuming.store import IngestionStore
 from workers.ingestion.consuming.writing import BatchWriter, Tally, Threads
 from workers.ingestion.delivery import Delivery
-from workers.ingestion.errors import Fenced, StoreUnavailable, TooManyDeadLetters
+from workers.ingestion.errors import Fenced
 from workers.kafka.group import GroupConsumer, Start
 
 log = structlog.get_logger(__name__)
 
 _FETCH_MOST = 1_000
 _FETCH_TIMEOUT = 0.05
+# So many messages are enough for a writer with nothing to do: to prepare a full batch of new ids takes a second or two,
+# in which nothing is written. Behind a writer that is at work batches grow to their full size.
+_ENOUGH_FOR_IDLE = 5_000
 # How long a full loop waits for the writer before it stops delivery: what Kafka's client has fetched ahead is dropped
 # then and fetched again.
 _WRITE_WAIT = 2.0
@@ -47,31 +53,37 @@ class RatingConsumer:
         """`delivery` must be the store's own."""
         self._source = source
         self._store = store
-        self._commits_first = delivery == Delivery.AT_MOST_ONCE
         self._limits = limits or BatchLimits()
         self._flush_seconds = flush_seconds
         self._on_tick = on_tick
         self._clock = clock or SystemClock()
+        self._stopping = Stopping(self._clock)
         self._writer = BatchWriter(
             store=store,
             check=source.check_topic,
             clock=self._clock,
             breaker=breaker or DeadLetterBreaker(),
             threads=threads,
-            repeats=not self._commits_first,
+            repeats=delivery != Delivery.AT_MOST_ONCE,
+            stopping=self._stopping,
         )
         self._ownership = Ownership(source=source, store=store, writer=self._writer, clock=self._clock)
+        self._claims: Mapping[int, Claim] = self._ownership.claims
+        self._stalls = StallWatch(ends=source.ends, executor=self._writer.aside, clock=self._clock)
+        self._commits_first = self._first_commits() if delivery == Delivery.AT_MOST_ONCE else None
         self._building = Batch()
         self._began = 0.0
         self._held = False
         self._closing = False
 
-    def run(self, finished: Callable[[], bool]) -> None:
+    def run(self, finished: Callable[[], bool], *, is_stopping: Callable[[], bool] = lambda: False) -> None:
         """Consumes until `finished()`; what was fetched by then is written before the partitions are given back.
 
-        An absent database is waited out. Raises KafkaError or IngestionError for what waiting does not mend, with
-        nothing written that is not written whole.
+        An absent database is waited out. Once `is_stopping()` is true, which is asked while it is waited for, it gets
+        the flush time in all. Raises KafkaError or IngestionError for what waiting does not mend, with nothing written
+        that is not written whole.
         """
+        self._stopping.wish = is_stopping
         try:
             self._wait_for_store(finished)
             self._source.join(self)
@@ -97,20 +109,13 @@ class RatingConsumer:
         self._fetch()
         self._writer.check_now_and_then()
         self._look_for_others()
+        self._give_up(self._stalls.look(self._places))  # taken over anew, Kafka's client is told of it anew
         self._on_tick(self)
         self._settle()  # last: positions can be looked at while nothing is written, before the next turn
 
     def positions(self) -> Mapping[int, int] | None:
         """The group's positions in the store, this process's and others'; None while the store is busy or away."""
-        if self._writer.is_writing or not self._writer.may_try:
-            return None
-        try:
-            positions = self._writer.ask(self._store.positions)
-        except StoreUnavailable as error:
-            self._writer.is_away(error)
-            return None
-        self._writer.is_here()
-        return positions
+        return self._ownership.positions()
 
     @property
     def tally(self) -> Tally:
@@ -131,10 +136,6 @@ class RatingConsumer:
     def settled(self) -> Mapping[int, int]:
         """The partitions that this process owns, and up to where each is known to be written."""
         return self._writer.settled(self._claims)
-
-    @property
-    def _claims(self) -> Mapping[int, Claim]:
-        return self._ownership.claims
 
     # --- Fetching -----------------------------------------------------------------------------------------------------
 
@@ -164,13 +165,16 @@ class RatingConsumer:
     def _release(self) -> None:
         if self._held:
             self._held = False
+            self._stalls.forget()
             self._source.resume(self._claims)
 
     # --- Writing ------------------------------------------------------------------------------------------------------
 
     def _write_if_due(self) -> None:
         self._begin_write()
-        if self._limits.are_reached(self._building) or self._clock.seconds() - self._began >= self._limits.seconds:
+        is_enough = self._writer.is_empty and self._building.messages >= _ENOUGH_FOR_IDLE
+        is_due = self._clock.seconds() - self._began >= self._limits.seconds
+        if is_enough or is_due or self._limits.are_reached(self._building):
             self._hand_over()
             self._begin_write()
 
@@ -193,32 +197,22 @@ class RatingConsumer:
         elif self._writer.waiting is not None:
             batch: Batch | None = self._writer.waiting.only(self._claims)
             if batch and self._commits_first:
-                batch = self._committed(batch)
+                batch = self._commits_first.committed(batch)
             if batch is not None:
                 with self._giving_back():
                     self._writer.begin(batch)
 
-    def _committed(self, batch: Batch) -> Batch | None:
-        """What of the batch may be written once, as Kafka has its end now; None while the store is not ready for it.
+    def _giving_back(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._commits_first is None else self._commits_first.giving_back()
 
-        Where Kafka refuses, somebody else reads it; where Kafka does not answer, nobody may.
-        """
-        if not self._writer.may_try or not self._writer.is_prepared(_WRITE_WAIT) or self.positions() is None:
-            return None  # each batch that is begun without a store is lost: one is risked on a store that answers
-        self._writer.weigh(batch)  # before Kafka takes it for done
-        not_committed = self._source.commit_now(batch.commits)
-        self._give_up(not_committed.refused)
-        return batch.only(self._claims).passing(not_committed.unknown)
-
-    @contextmanager
-    def _giving_back(self) -> Iterator[None]:
-        """What at-most-once begins to write is done for Kafka: where it then must not be, it is taken back from it."""
-        try:
-            yield
-        except TooManyDeadLetters as tripped:
-            if self._commits_first:
-                self._give_up(self._ownership.void_commits(tripped, seconds=self._flush_seconds))
-            raise
+    def _first_commits(self) -> CommitsFirst:
+        return CommitsFirst(
+            source=self._source,
+            writer=self._writer,
+            ownership=self._ownership,
+            give_up=self._give_up,
+            seconds=self._flush_seconds,
+        )
 
     def _settle(self) -> None:
         """Takes note of what became of the batch in flight, if that is known."""
@@ -235,12 +229,13 @@ class RatingConsumer:
 
     def _flush(self) -> None:
         """Writes what was fetched, within `flush_seconds`; what is left then is fetched again by the next owner."""
-        deadline = self._clock.seconds() + self._flush_seconds
+        deadline = self._stopping.deadline(self._flush_seconds)
         while (self._building or not self._writer.is_empty) and self._clock.seconds() < deadline:
+            self._stopping.look()
             self._hand_over()
             self._begin_write()
             if self._writer.is_writing:
-                self._writer.wait(deadline - self._clock.seconds())
+                self._writer.wait(min(_WRITE_WAIT, deadline - self._clock.seconds()))
             else:
                 self._clock.sleep(0.01)
             self._settle()
@@ -285,6 +280,10 @@ class RatingConsumer:
             self._give_up(taken)
             self._ownership.taken_away()
             log.warning("taken_away", partitions=taken)
+
+    def _places(self) -> Mapping[int, tuple[int, int]]:
+        coming = self._claims.keys() if self._held else self._building.partitions
+        return {part: (claim.epoch, claim.next_offset) for part, claim in self._claims.items() if part not in coming}
 
     def _fenced(self, fenced: Fenced) -> None:
         """Another owner: its partitions leave the batch, the others are written again without them."""

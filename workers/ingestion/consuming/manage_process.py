@@ -1,7 +1,9 @@
 """A `manage.py` process of our own: out of the terminal's reach, its log lines passed on as ours."""
 
+import fcntl
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -14,24 +16,34 @@ import structlog
 from django.conf import settings
 
 _READ_TO_END = 5.0
+# Hours of log lines, and as much as Linux lets anybody have.
+_PIPE_BYTES = 1_048_576
 
 
 class ManageProcess:
     """A SupervisedProcess that runs `manage.py` with `arguments`, in our environment and with our settings.
 
     Ctrl-C reaches the whole foreground of a terminal; this one it passes by, as ours is to say who ends, and when. Its
-    log lines get the field process=`number`; events of `silenced` are left out.
+    log lines get the field process=`number`; events of `silenced` are left out. While we are frozen, or nobody takes
+    what we write, it works on: a MiB of its lines waits for us, and what is more is lost.
     """
 
     def __init__(self, arguments: Sequence[str], *, number: int, silenced: Collection[str] = ()) -> None:
-        with _interrupts_held_back():
-            self._popen = subprocess.Popen(
-                [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments],
-                stdin=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-            )
+        lines, end_of_it = _pipe_that_holds_up_nobody()
+        try:
+            with _interrupts_held_back():
+                self._popen = subprocess.Popen(
+                    [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stderr=end_of_it,
+                )
+        except OSError:
+            lines.close()
+            raise
+        finally:
+            os.close(end_of_it)
         self._reader = threading.Thread(
-            target=_pass_on_lines, args=(self._popen.stderr, number, silenced), name=f"log-{number}", daemon=True
+            target=_pass_on_lines, args=(lines, number, silenced), name=f"log-{number}", daemon=True
         )
         self._reader.start()
 
@@ -56,6 +68,15 @@ class ManageProcess:
         self._popen.kill()
 
 
+def _pipe_that_holds_up_nobody() -> tuple[IO[bytes], int]:
+    """Where to read, and where a process may write: what has no room any more is refused, and logging leaves it out."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(AttributeError, OSError):  # not on Linux, or more than this user may have
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return os.fdopen(reading, "rb"), writing
+
+
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
     """A process that is started in here never gets a SIGINT; one that is meant for us comes through afterwards."""
@@ -67,14 +88,15 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 def _pass_on_lines(stream: IO[bytes], number: int, silenced: Collection[str]) -> None:
-    for line in stream:
-        text = line.decode(errors="replace")
-        entry = _log_entry(text)
-        with suppress(OSError):  # our own standard error is gone; reading on keeps the process from getting stuck
-            if entry is None:
-                sys.stderr.write(f"process {number}: {text}")
-            elif entry["event"] not in silenced:
-                _log_again(entry, number)
+    with stream:
+        for line in stream:
+            text = line.decode(errors="replace")
+            entry = _log_entry(text)
+            with suppress(OSError):  # our own standard error is gone; reading on keeps its last words from being lost
+                if entry is None:
+                    sys.stderr.write(f"process {number}: {text}")
+                elif entry["event"] not in silenced:
+                    _log_again(entry, number)
 
 
 def _log_entry(text: str) -> dict[str, Any] | None:

@@ -12,9 +12,9 @@ from workers.ingestion.consuming.batch import Batch, Claim
 from workers.ingestion.consuming.store import IngestionStore
 from workers.ingestion.consuming.writing import BatchWriter
 from workers.ingestion.delivery import Delivery
-from workers.ingestion.errors import StoreUnavailable, TakenOverRepeatedly, TooManyDeadLetters
+from workers.ingestion.errors import StoreNotReady, StoreUnavailable, TakenOverRepeatedly, TooManyDeadLetters
 from workers.kafka.errors import BrokerUnavailable, RequestRefused
-from workers.kafka.group import AT_END, GroupConsumer, Start
+from workers.kafka.group import WAITING, GroupConsumer, Start
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +46,18 @@ class Ownership:
         self._backoff = Backoff(first=0.1, most=5.0, clock=clock)
         self._retakes = RateLimit(most=_RETAKES_PER_MINUTE, seconds=60.0, clock=clock)
 
+    def positions(self) -> Mapping[int, int] | None:
+        """The group's positions in the store, this process's and others'; None while the store is busy or away."""
+        if self._writer.is_writing or not self._writer.may_try:
+            return None
+        try:
+            positions = self._writer.ask(self._store.positions)
+        except StoreUnavailable as error:
+            self._writer.is_away(error)
+            return None
+        self._writer.is_here()
+        return positions
+
     def assigned(self, partitions: Sequence[int], *, paused: bool) -> Mapping[int, Start]:
         """Takes partitions that Kafka gives; those that cannot be taken now start paused. Never raises."""
         try:
@@ -57,9 +69,7 @@ class Ownership:
         self._unclaimed |= set(partitions) - claims.keys()
         log.info("partitions_assigned", partitions=sorted(partitions), not_yet_taken=sorted(self._unclaimed))
         return {
-            partition: _start(claims[partition], paused=paused)
-            if partition in claims
-            else Start(offset=AT_END, paused=True)
+            partition: _start(claims[partition], paused=paused) if partition in claims else WAITING
             for partition in partitions
         }
 
@@ -76,11 +86,11 @@ class Ownership:
             self._unclaimed |= set(partitions)
             self._source.pause(partitions)
 
-    def void_commits(self, tripped: TooManyDeadLetters, *, seconds: float) -> Collection[int]:
+    def void_commits(self, ending: StoreNotReady | TooManyDeadLetters, *, seconds: float) -> Collection[int]:
         """Lets whoever takes over what is written, or next, begin where the store has it, whatever Kafka was told.
 
         To raise the epochs is enough: what was committed under an older one does not count. Returns the partitions,
-        which are to be given up. Tries for so many seconds, and raises what has `tripped` with what is lost then.
+        which are to be given up. Tries for so many seconds, and raises the `ending` with what is lost then.
         """
         begun = (self._writer.in_flight or self._writer.waiting or Batch()).only(self.claims)
         starts = {part.partition: part.start for part in begun}
@@ -89,9 +99,9 @@ class Ownership:
             try:
                 self._writer.ask(lambda: self._store.take(starts.keys(), first_offset=starts.__getitem__))
                 break
-            except StoreUnavailable as error:
-                if self._clock.seconds() >= deadline:
-                    raise TooManyDeadLetters(tripped.found, left=_lost(begun, error)) from error
+            except (StoreNotReady, StoreUnavailable) as error:
+                if isinstance(error, StoreNotReady) or self._clock.seconds() >= deadline:
+                    raise _with_loss(ending, _lost(begun, error)) from error
                 self._clock.sleep(_VOID_PAUSE)
         return starts.keys()
 
@@ -181,9 +191,15 @@ def _start(claim: Claim, *, paused: bool = False) -> Start:
     return Start(offset=claim.next_offset, leader_epoch=claim.leader_epoch, paused=paused)
 
 
-def _lost(begun: Batch, error: StoreUnavailable) -> str:
+def _lost(begun: Batch, error: StoreNotReady | StoreUnavailable) -> str:
     return (
-        f"but Kafka was told of it before, as at-most-once does, and the database does not answer to take that back "
+        f"but Kafka was told of it before, as at-most-once does, and the database does not let us take that back "
         f"({error}): the next start passes over {begun.messages} messages of partitions {sorted(begun.partitions)} and "
         "counts them as skipped"
     )
+
+
+def _with_loss(ending: StoreNotReady | TooManyDeadLetters, lost: str) -> StoreNotReady | TooManyDeadLetters:
+    if isinstance(ending, TooManyDeadLetters):
+        return TooManyDeadLetters(ending.found, left=lost)
+    return StoreNotReady(f"{ending}. Stopped before the batch in hand was written: {lost}.")

@@ -1,7 +1,8 @@
 """Events that are valid and that the database refuses all the same: finding them, and making them dead letters.
 
 A deployment may know more about its data than the contract does: a constraint, a trigger or a domain of its own. One
-statement writes a whole batch, so one refused row refuses all; which row it is can only be found by trying.
+statement writes a whole batch, so one refused row refuses all; which row it is can only be found by trying. Who is
+refused alone can be asked for at the price of one batch, however many there are; halving finds the rest.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,13 +14,16 @@ from workers.ingestion.postgres_errors import Refusal
 Trial = Callable[[Sequence[int]], Refusal | None]
 """Tries to write the events of these numbers together, leaves no trace, and tells the refusal if there is one."""
 
+Suspects = Callable[[Sequence[int]], Sequence[int]]
+"""Those of the events of these numbers that may be refused alone; asked again, only those not yet looked at."""
 
-def find_refused(count: int, trial: Trial, *, most: int) -> dict[int, Refusal]:
+
+def find_refused(count: int, trial: Trial, *, most: int, suspects: Suspects = lambda _: ()) -> dict[int, Refusal]:
     """Numbers of the events, of `count`, without which the database takes the others, each with its refusal.
 
-    Some 2 log₂(count) trials for one refused event. Several for one rating count as one write in a trial, as they do
-    in the end, so an event that is never written is never refused. Once more than `most` are found the search ends;
-    what it returns is not complete then.
+    One trial for each that is suspected rightly, some 2 log₂(count) for any other. Several for one rating count as one
+    write in a trial, as they do in the end, so an event that is never written is never refused. Once more than `most`
+    are found the search ends; what it returns is not complete then.
     """
     search = _Search(trial, most)
     everything = range(count)
@@ -28,7 +32,8 @@ def find_refused(count: int, trial: Trial, *, most: int) -> dict[int, Refusal]:
         refusal = trial(left)
         if refusal is None:
             break
-        search.narrow(left, refusal)
+        if not search.confirm(suspects(left)):
+            search.narrow(left, refusal)
         left = [number for number in everything if number not in search.refused]
     return search.refused
 
@@ -48,6 +53,17 @@ class _Search:
         self.refused: dict[int, Refusal] = {}
         self._trial = trial
         self._most = most
+
+    def confirm(self, suspects: Sequence[int]) -> bool:
+        """Tries the suspects alone; whether any of them is refused."""
+        found = len(self.refused)
+        for number in suspects:
+            if len(self.refused) > self._most:
+                break
+            refusal = self._trial([number])
+            if refusal is not None:
+                self.refused[number] = refusal
+        return len(self.refused) > found
 
     def narrow(self, part: Sequence[int], refusal: Refusal) -> None:
         """Finds at least one event of `part`, which was refused as a whole."""

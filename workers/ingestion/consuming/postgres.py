@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from ratings.errors import AggregateMissing, StaleIds
+from ratings.errors import StaleIds
 from ratings.interning import Interner
 from ratings.services import interning_share, rating_writes, ratings_write
 from workers.ingestion.consuming.batch import Batch, Claim, Letter
@@ -20,7 +20,6 @@ from workers.ingestion.consuming.session import Session
 from workers.ingestion.consuming.sifting import Sifter
 from workers.ingestion.consuming.store import Applied, Prepared
 from workers.ingestion.delivery import Delivery
-from workers.ingestion.errors import StoreNotReady
 from workers.ingestion.postgres_errors import refusal_of
 from workers.kafka.group import Commit
 from workers.kafka.topics import Topic
@@ -126,8 +125,6 @@ class PostgresStore:
                     if not rest:
                         return Applied()
                     prepared = self.prepare(rest)
-                except AggregateMissing as error:
-                    raise StoreNotReady(str(error)) from error
                 except psycopg.Error as error:
                     if prepared.is_refused or refusal_of(error) is None:
                         raise
@@ -172,12 +169,21 @@ class PostgresStore:
         return Applied(skipped=skipped)
 
     def _apply_sifted(self, cursor: psycopg.Cursor[Any], batch: Batch, allowance: Allowance | None) -> Applied:
-        """As `_apply`, for a batch of which something is refused; what that is becomes dead letters with the rest."""
-        sifter = Sifter(cursor, allowance or Allowance.unlimited(batch.messages))
-        batch_of_known = sifter.interned(batch)
+        """As `_apply`, for a batch of which something is refused; what that is becomes dead letters with the rest.
+
+        However long it is looked for, no lock is held meanwhile, and a new owner of a partition need not wait: the
+        search ends when it is fenced off.
+        """
+
+        def go_on() -> None:
+            self._writing.check_wanted()
+            with cursor.connection.transaction(force_rollback=True):
+                self._begin(cursor, batch)
+
+        sifter = Sifter(cursor, allowance or Allowance.unlimited(batch.messages), go_on=go_on)
+        accepted = sifter.accepted(sifter.interned(batch))
         with cursor.connection.transaction():
             skipped = self._begin(cursor, batch)
-            accepted = sifter.accepted(batch_of_known)  # leaves no lock behind: the letters' are still to come
             self._keep_letters(cursor, accepted)
             ratings_write(cursor, sifter.writes(accepted))
         return Applied(skipped=skipped, refused=accepted.letters - batch.letters)

@@ -49,7 +49,7 @@ def consume_ratings(options: ConsumeOptions) -> int:
     # What lives as long as the process is looked through no more, and what lives as long as a batch less often: a third
     # of the time between fetching and writing went into a collector that found nothing.
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(250_000, 20, 100)
     topic = describe_topic(options.topic, timeout=_BROKER_TIMEOUT)
     source = _source(options, topic)
     reporter = ProgressLog(source, quiet=options.until_caught_up and sys.stderr.isatty())
@@ -70,13 +70,13 @@ def consume_ratings(options: ConsumeOptions) -> int:
     )
     with _shutdown(options) as shutdown, dead_letters_mirrored():
         if not options.until_caught_up:
-            consumer.run(lambda: shutdown.is_requested)
+            consumer.run(lambda: shutdown.is_requested, is_stopping=lambda: shutdown.is_requested)
             reporter.last_words(consumer)
             return 0
         ends = end_offsets(topic, timeout=_BROKER_TIMEOUT)
         with shown_catch_up(topic=topic.name) as meter:
             caught_up = CaughtUp(positions=consumer.positions, ends=ends, meter=meter)
-            consumer.run(lambda: shutdown.is_requested or caught_up())
+            consumer.run(lambda: shutdown.is_requested or caught_up(), is_stopping=lambda: shutdown.is_requested)
         reporter.last_words(consumer)
         return 0 if caught_up.reached else shutdown.exit_code
 

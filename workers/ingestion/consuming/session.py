@@ -8,7 +8,7 @@ import psycopg
 
 from workers.database import PatientConnection, connect
 from workers.ingestion.errors import StoreUnavailable
-from workers.ingestion.postgres_errors import store_error
+from workers.ingestion.postgres_errors import named_troubles
 
 
 class Session:
@@ -24,15 +24,13 @@ class Session:
     @contextmanager
     def cursor(self) -> Iterator[psycopg.Cursor[Any]]:
         """A cursor on a living connection. Raises StoreUnavailable or StoreNotReady and lets the connection go."""
-        try:
-            with psycopg.Cursor(self._connection or self._connect()) as cursor:
-                yield cursor
-        except psycopg.Error as error:
-            self.close()
-            told = store_error(error, has_connected=self.connects > 0)
-            if told is None:
+        with named_troubles(has_connected=lambda: self.connects > 0):
+            try:
+                with psycopg.Cursor(self._connection or self._connect()) as cursor:
+                    yield cursor
+            except psycopg.Error:
+                self.close()
                 raise
-            raise told from error
 
     def silent_for(self) -> float:
         """Seconds that the statement in hand has waited for its answer; 0 without one. For any thread."""
@@ -45,6 +43,11 @@ class Session:
         connection = self._connection
         if connection is not None:
             connection.end_within(seconds)
+
+    def check_wanted(self) -> None:
+        """For whatever goes on for long between two statements. Raises StoreUnavailable once it is to end."""
+        if self._is_ending:
+            raise StoreUnavailable("the process ends, and looks no further")
 
     def close(self) -> None:
         """Closes the connection; an open transaction is rolled back, and the next call connects anew."""

@@ -13,6 +13,7 @@ from workers.clock import Clock
 from workers.ingestion.consuming.batch import Batch, Claim
 from workers.ingestion.consuming.breaker import Allowance, DeadLetterBreaker
 from workers.ingestion.consuming.silence import SilenceWatch
+from workers.ingestion.consuming.stopping import Stopping
 from workers.ingestion.consuming.store import Applied, IngestionStore, Prepared
 from workers.ingestion.errors import StoreUnavailable
 from workers.kafka.errors import BrokerUnavailable
@@ -20,6 +21,8 @@ from workers.kafka.errors import BrokerUnavailable
 log = structlog.get_logger(__name__)
 
 _ANSWER_SECONDS = 10.0
+_LAST_ANSWERS_SECONDS = 1.0
+_ANSWER_LOOK = 0.2
 _CLOSE_SECONDS = 5.0
 _CHECK_EVERY = 3.0
 
@@ -81,6 +84,7 @@ class BatchWriter:
         breaker: DeadLetterBreaker,
         threads: Threads | None = None,
         repeats: bool = True,
+        stopping: Stopping | None = None,
     ) -> None:
         """`check` is called for each batch after it was fetched and before it is written: what it raises prevents that.
 
@@ -99,12 +103,18 @@ class BatchWriter:
             preparing=ThreadPoolExecutor(max_workers=1, thread_name_prefix="preparing"),
         )
         self._repeats = repeats
+        self._stopping = stopping or Stopping(clock)
         self._backoff = Backoff(first=0.1, most=5.0, clock=clock)
         self._waiting: _Waiting | None = None
         self._checking: Future[None] | None = None
         self._checked_at = clock.seconds()
         self._in_flight: Batch | None = None
         self._writing: Future[tuple[Applied, float]] | None = None
+
+    @property
+    def aside(self) -> Executor:
+        """For what is neither written nor asked of the store, and may wait while a batch is prepared."""
+        return self._threads.preparing
 
     @property
     def in_flight(self) -> Batch | None:
@@ -239,13 +249,18 @@ class BatchWriter:
             self._checking = self._threads.preparing.submit(self._check)
 
     def ask(self, question: Callable[[], Answer]) -> Answer:
-        """The store's answer, after the write in hand. Raises StoreUnavailable when there is none within 10 s."""
+        """The store's answer, after the write in hand.
+
+        Raises StoreUnavailable when there is none within 10 s, or within 1 s once the process is asked to end.
+        """
         asked = self.ask_later(question)
-        try:
-            return asked.result(timeout=_ANSWER_SECONDS)
-        except TimeoutError:
-            asked.cancel()  # a take-over that waits in line must not happen when nobody wants it any more
-            raise StoreUnavailable(f"no answer within {_ANSWER_SECONDS:g} s") from None
+        began, waited = self._clock.seconds(), 0.0
+        while waited < (_LAST_ANSWERS_SECONDS if self._stopping.look() else _ANSWER_SECONDS):
+            with suppress(TimeoutError):
+                return asked.result(timeout=_ANSWER_LOOK)
+            waited = self._clock.seconds() - began
+        asked.cancel()  # it may wait in line still: a take-over must not happen when nobody wants it any more
+        raise StoreUnavailable(f"no answer within {waited:.0f} s")
 
     def ask_later(self, question: Callable[[], Answer]) -> Future[Answer]:
         """The store's answer some time after the write in hand; whatever is asked or written next waits for it."""

@@ -14,9 +14,10 @@ from django.db.models.functions import Now
 from workers.ingestion.dead_letters.connect_headers import error_headers
 from workers.ingestion.dead_letters.payloads import header_values
 from workers.ingestion.dead_letters.selectors import sized_ids
-from workers.ingestion.dead_letters.troubles import bound_transaction, named_troubles
+from workers.ingestion.dead_letters.troubles import bound_transaction
 from workers.ingestion.errors import IngestionError
 from workers.ingestion.models import DeadLetter
+from workers.ingestion.postgres_errors import named_troubles
 from workers.kafka.errors import KafkaError
 from workers.kafka.topics import describe_topic
 from workers.kafka.verbatim import KafkaVerbatimProducer, VerbatimMessage, VerbatimProducer

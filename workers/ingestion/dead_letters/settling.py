@@ -19,8 +19,9 @@ from ratings.interning import Interner
 from ratings.models import Rating
 from ratings.services import interning_share, rating_writes, ratings_write_late
 from workers.ingestion.dead_letters.selectors import letter_get
-from workers.ingestion.dead_letters.troubles import bound_transaction, named_troubles, refusal_in, repeated
+from workers.ingestion.dead_letters.troubles import bound_transaction, refusal_in, repeated
 from workers.ingestion.models import DeadLetter
+from workers.ingestion.postgres_errors import named_troubles
 
 log = structlog.get_logger(__name__)
 

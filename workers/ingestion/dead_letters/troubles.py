@@ -1,16 +1,12 @@
-"""The database under people's hands: bounded transactions, what is tried again, and its errors by our own names."""
+"""The database under people's hands: bounded transactions, and what is tried again."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
-import psycopg
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, connection
 
-from ratings.errors import AggregateMissing
-from workers.ingestion.errors import StoreNotReady
-from workers.ingestion.postgres_errors import Refusal, refusal_of, store_error
+from workers.ingestion.postgres_errors import Refusal, psycopg_error, refusal_of
 
 _BOUND = """
 SELECT set_config('idle_in_transaction_session_timeout', %s, true), set_config('lock_timeout', '10s', true),
@@ -35,26 +31,14 @@ def repeated(work: Callable[[], Done]) -> Done:
         try:
             return work()
         except DatabaseError as error:
-            if not (getattr(error.__cause__, "sqlstate", None) or "").startswith(_AT_ONCE):
+            plain = psycopg_error(error)
+            if plain is None or not (plain.sqlstate or "").startswith(_AT_ONCE):
                 raise
             time.sleep(0.05 * attempt)
     return work()
 
 
-@contextmanager
-def named_troubles() -> Iterator[None]:
-    """The database's own troubles inside the block become StoreUnavailable or StoreNotReady."""
-    try:
-        yield
-    except AggregateMissing as error:
-        raise StoreNotReady(str(error)) from error
-    except (DatabaseError, InterfaceError) as error:
-        told = store_error(error.__cause__, has_connected=True) if isinstance(error.__cause__, psycopg.Error) else None
-        if told is None:
-            raise
-        raise told from error
-
-
 def refusal_in(error: DatabaseError) -> Refusal | None:
     """What the database has against a rating, from an error of the statements that write it; None if nothing."""
-    return refusal_of(error.__cause__) if isinstance(error.__cause__, psycopg.Error) else None
+    plain = psycopg_error(error)
+    return None if plain is None else refusal_of(plain)

@@ -1,6 +1,8 @@
 """The question that a command asks a person before it does what cannot be taken back."""
 
-from django.core.management.base import OutputWrapper
+import sys
+
+from django.core.management.base import CommandError, OutputWrapper
 
 
 def is_confirmed(output: OutputWrapper, question: str) -> bool:
@@ -12,3 +14,10 @@ def is_confirmed(output: OutputWrapper, question: str) -> bool:
     except EOFError:
         output.write("")
         return False
+
+
+def is_confirmed_on_terminal(output: OutputWrapper, question: str, *, undone: str) -> bool:
+    """As `is_confirmed`. Raises CommandError, with `undone` ("Nothing was moved"), where there is no terminal."""
+    if not sys.stdin.isatty():
+        raise CommandError(f"{question} {undone}: there is no terminal to ask on. Give --yes to go on without asking.")
+    return is_confirmed(output, question)

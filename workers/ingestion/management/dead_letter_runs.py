@@ -54,7 +54,7 @@ def settle_matching(run: Run, wanted: LetterFilter, *, say: Say, ask: Callable[[
     if not count:
         say("No dead letters match.")
         return 0
-    ask(f"{run.verb} {count:,} dead letter{'' if count == 1 else 's'}? [y/N] ")
+    ask(f"{run.verb} {count:,} dead letter{'' if count == 1 else 's'}?")
     tally = _Tally(say=say, shown=frozenset({Outcome.FAILED}), most=_SHOWN_FAILURES)
     code = _work_through(run, letter_chunks(letters, up_to=up_to), count, tally)
     say(f"{run.verb}: {outcomes_in_words(tally.counts)}.")

@@ -15,6 +15,7 @@ from workers.ingestion.dead_letters.mending import FIELDS, mended_value
 from workers.ingestion.dead_letters.selectors import letter_get, letters_page
 from workers.ingestion.dead_letters.settling import Outcome, letter_replay_mended, letters_discard, letters_replay
 from workers.ingestion.errors import IngestionError
+from workers.ingestion.management.asking import is_confirmed_on_terminal
 from workers.ingestion.management.dead_letter_arguments import (
     add_filters,
     check_choice,
@@ -126,15 +127,7 @@ class Command(BaseCommand):
         return int(settled.outcome in (Outcome.FAILED, Outcome.GONE))
 
     def _ask(self, question: str) -> None:
-        if not sys.stdin.isatty():
-            raise CommandError(f"{question.partition('?')[0]}? Nobody can answer here: add --yes.")
-        self.stdout.write(question, ending="")
-        self.stdout.flush()
-        try:
-            answer = input()
-        except EOFError:
-            answer = ""
-        if answer.strip().lower() not in ("y", "yes"):
+        if not is_confirmed_on_terminal(self.stdout, question, undone="Nothing was done"):
             raise CommandError("Nothing was done: not confirmed.")
 
 

@@ -1,6 +1,5 @@
 """`manage.py move_offsets`: decide where a consumer group goes on reading."""
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from movieapp.database_errors import database_errors_told
 from workers.ingestion.errors import IngestionError
-from workers.ingestion.management.asking import is_confirmed
+from workers.ingestion.management.asking import is_confirmed_on_terminal
 from workers.ingestion.positions.destination import Destination, Exactly, destination, partition_number
 from workers.ingestion.positions.moving import move_offsets
 from workers.ingestion.positions.planning import Move, MoveRequest, PlanChanged
@@ -77,9 +76,7 @@ class Command(BaseCommand):
         self.stdout.write(_text(request, planned, self.stdout), ending="")
         if yes:
             return True
-        if not sys.stdin.isatty():
-            raise CommandError("Nothing was moved: there is no terminal to ask on. Give --yes to move without asking.")
-        return is_confirmed(self.stdout, "Move the group?")
+        return is_confirmed_on_terminal(self.stdout, "Move the group?", undone="Nothing was moved")
 
 
 def _text(request: MoveRequest, planned: Sequence[Move], output: Any) -> str:

@@ -206,4 +206,12 @@ MUTATIONS = (
         new="[]",
         tests=("tests/unit/consuming/test_stalling.py::test_a_forgotten_partition_delivers_again_within_a_minute",),
     ),
+    Mutation(
+        name="loop-stall-behind-others",
+        breaks="A partition that only waits for its turn behind others' backlog is taken over anew, again and again.",
+        path=_CONSUMER,
+        old="all_there_was=len(fetched.messages) < _FETCH_MOST",
+        new="all_there_was=True",
+        tests=("tests/unit/consuming/test_stalling.py::test_a_partition_that_waits_behind_others_has_not_stalled",),
+    ),
 )

@@ -35,6 +35,21 @@ def test_partitions_at_their_end_are_left_alone(scene):
     assert (taken(scene, 0), taken(scene, 1)) == (1, 1)
 
 
+def test_a_partition_that_waits_behind_others_has_not_stalled(scene, monkeypatch):
+    monkeypatch.setattr("workers.ingestion.consuming.consumer._FETCH_MOST", 1)
+    member = scene.member(0, 1)
+    member.settle(5)
+    forget(member, 0)
+    scene.put(0, "a", 1)
+    for number in range(300):
+        scene.put(1, f"{number}", 1)  # what is there is as much as is taken at once, each time
+        member.turns()
+        scene.clock.sleep(1)
+    assert taken(scene, 0) == 1
+    idle(member, seconds=100)
+    assert taken(scene, 0) == 2
+
+
 def test_nothing_is_said_while_kafka_does_not_answer(scene, monkeypatch):
     member = scene.member(0)
 

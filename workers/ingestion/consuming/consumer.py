@@ -150,6 +150,7 @@ class RatingConsumer:
         fetched = self._source.fetch(most=_FETCH_MOST, timeout=_FETCH_TIMEOUT)
         # Revoked and given back meanwhile: messages from before would leave a gap to those that were dropped.
         self._give_up([part for part, claim in self._claims.items() if epochs.get(part, claim.epoch) != claim.epoch])
+        self._stalls.fetched(all_there_was=len(fetched.messages) < _FETCH_MOST)
         was_empty = not self._building
         self._building.add(fetched.messages, self._claims, now=self._clock.microseconds())
         self._building.pass_end(fetched.ends, self._claims)

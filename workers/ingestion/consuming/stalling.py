@@ -17,7 +17,11 @@ Place = tuple[int, int]
 
 
 class StallWatch:
-    """Asks Kafka every 30 s where partitions end: who still waits for such a message at the next look has stalled."""
+    """Asks Kafka every 30 s where partitions end: who still waits for such a message at the next look has stalled.
+
+    While the client has something to deliver all the time, a partition may just have to wait for others: nobody has
+    stalled before it has run dry.
+    """
 
     def __init__(
         self, *, ends: Callable[[Collection[int]], Mapping[int, int]], executor: Executor, clock: Clock
@@ -28,11 +32,16 @@ class StallWatch:
         self._clock = clock
         self._looked_at = clock.seconds()
         self._places: Mapping[int, Place] = {}
+        self._ran_dry = False
         self._answer: Future[Mapping[int, int]] | None = None
 
     def forget(self) -> None:
         """Delivery was stopped until now: who waits has had a reason."""
         self._places = {}
+
+    def fetched(self, *, all_there_was: bool) -> None:
+        """Takes note of a fetch: whether the client had nothing more to deliver after it."""
+        self._ran_dry = self._ran_dry or all_there_was
 
     def look(self, places: Callable[[], Mapping[int, Place]]) -> list[int]:
         """The partitions that have stalled; `places` are those of which nothing is on its way, asked when it is time.
@@ -43,7 +52,8 @@ class StallWatch:
         if now - self._looked_at < _LOOK_EVERY or (self._answer is not None and not self._answer.done()):
             return []
         self._looked_at = now
-        before, ends = self._places, self._told()
+        before, ends = self._places if self._ran_dry else {}, self._told()
+        self._ran_dry = False
         self._places = places()
         self._answer = self._executor.submit(self._ends, self._places.keys()) if self._places else None
         stalled = [

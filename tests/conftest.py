@@ -4,6 +4,7 @@ Nothing is started until a test uses a database or asks for the broker, so that 
 """
 
 import os
+import signal
 
 import pytest
 
@@ -23,6 +24,10 @@ __all__ = [
     "private_postgres",
     "start_manage",
 ]
+
+# A shell starts what it puts in the background deaf to Ctrl-C, and so would be whatever the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Here and not in a fixture: Django's settings, which pytest-django reads right after this file, want it all.
 _run = test_stack.open_run(os.environ)

@@ -64,7 +64,7 @@ bench: $(VENV)/.dev ## measure ingestion beside its limits and beside Pathway (B
 	@$(BIN)/python -m tests.bench.ingest $(BENCH)
 
 soak: $(VENV)/.dev ## the tests that take long: many repetitions, long runs, millions of rows
-	@$(BIN)/python -m pytest -m soak tests
+	@$(BIN)/python -m pytest -n $(WORKERS) -m soak tests
 
 lock: $(VENV)/.dev ## resolve the dependencies anew: the four requirements and Kafka's jars
 	$(LOCK) -o requirements/base.lock

@@ -4,11 +4,30 @@
 import os
 import sys
 
-from movieapp.devstack.running import join_running_stack
+_INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+_NOBODY_READS = 141  # 128 + SIGPIPE
 
 
 def main() -> None:
+    """Runs what the command line asks for, and ends without a traceback when Ctrl-C or a closed pipe ends it."""
+    try:
+        try:
+            _execute()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # Python flushes once more at its end, which would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_NOBODY_READS)
+
+
+def _execute() -> None:
     """The environment wins over the running stack, whose addresses only fill in what is not set."""
+    from movieapp.devstack.running import join_running_stack
+
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "movieapp.settings")
     join_running_stack(os.environ)
     from django.conf import settings

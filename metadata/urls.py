@@ -1,4 +1,4 @@
-"""The addresses of movies. An id with a slash in it has none: gRPC and the admin reach it."""
+"""The addresses of movies. An id with a slash in it has none: the admin reaches it."""
 
 from django.urls import path
 

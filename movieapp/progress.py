@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from typing import Protocol, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn
+from rich.table import Column
+from rich.text import Text
 
 _LINE_EVERY = 5.0
 _LOOK_EVERY = 0.1
 _RATE_OVER = 5.0
+_ROOM_FOR_ALL = 110  # columns
 
 
 class Meter(Protocol):
@@ -49,15 +52,32 @@ def shown_progress(
     console = Console(file=stream)
     columns = (
         TextColumn("{task.description}", style="bold", markup=False),  # a path may look like markup
-        BarColumn(),
+        BarColumn(bar_width=None, table_column=Column(max_width=40)),  # gives way to the words
         TaskProgressColumn(),
         TextColumn("{task.fields[counted]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        *([_Elapsed(_whole())] if console.width >= _ROOM_FOR_ALL else []),
+        _Left(_whole()),
     )
-    with Progress(*columns, console=console, transient=True, refresh_per_second=5) as progress, _logs_above(stream):
+    shown = Progress(*columns, console=console, transient=True, refresh_per_second=5, get_time=clock)
+    with shown as progress, _logs_above(stream):
         yield _Bar(progress, title=title, unit=unit, clock=clock)
+
+
+def _whole() -> Column:
+    return Column(no_wrap=True)
+
+
+class _Elapsed(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{_spoken(task.elapsed or 0)} elapsed", style="progress.elapsed")
+
+
+class _Left(ProgressColumn):
+    """Blank while nobody can tell."""
+
+    def render(self, task: Task) -> Text:
+        seconds = task.time_remaining
+        return Text("" if seconds is None else f"{_spoken(seconds)} left", style="progress.remaining")
 
 
 @contextmanager
@@ -140,7 +160,7 @@ class _Lines:
             return
         rate = (count - self._last_count) / passed
         self._last_time, self._last_count = now, count
-        left = "" if not share else f", {share:.0%}, {_spoken((now - self._start) * (1 / share - 1))} left"
+        left = "" if not share else f", {share:.0%}, about {_spoken((now - self._start) * (1 / share - 1))} left"
         self.say(f"{self._title}: {count:,} {self._unit}, {rate:,.0f}/s{_spoken_lag(lag)}{left}")
 
     def say(self, text: str) -> None:
@@ -155,4 +175,4 @@ def _spoken_lag(lag: int | None) -> str:
 def _spoken(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"about {hours}:{minutes:02}:{rest:02}"
+    return f"{hours}:{minutes:02}:{rest:02}"

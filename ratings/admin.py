@@ -148,7 +148,7 @@ class RecordAggregateAdmin(_AggregateModelAdmin):
     search_fields = ["pk"]
     search_help_text = f"A record's id, whole. {_FIRST_ROWS}"
 
-    @admin.display(description="Average", empty_value="-")
+    @admin.display(description="Mean", empty_value="-")
     def average(self, aggregate: RecordAggregate) -> str | None:
         """The mean, 0 to 10; a dash where nobody has rated."""
         return f"{aggregate.total / (10 * aggregate.count):.2f}" if aggregate.count else None

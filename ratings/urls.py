@@ -1,4 +1,4 @@
-"""The addresses of ratings and aggregates. An id with a slash in it has none: events, gRPC and the admin reach it."""
+"""The addresses of ratings and aggregates. An id with a slash in it has none: events and the admin reach it."""
 
 from django.urls import path
 

@@ -102,7 +102,7 @@ class MovieAdmin(_MovieModelAdmin):
         """Separated by commas."""
         return ", ".join(movie.genres)
 
-    @admin.display(description="Average", empty_value="-")
+    @admin.display(description="Mean", empty_value="-")
     def average(self, movie: Movie) -> str | None:
         """From 0 to 10; a dash where nobody has rated it."""
         rating = _rating_of(movie)

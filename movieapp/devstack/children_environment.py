@@ -8,12 +8,16 @@ from movieapp.devstack.layout import STATE_DIR_VARIABLE, StateFolder
 # Any of these says which database is meant; the rest of libpq's PG* only says how to reach it.
 DATABASE_VARIABLES = ("DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE")
 _LIBPQ_PREFIX = "PG"
+_KAFKA_PREFIX = "KAFKA_CONFIG_"
+# Topics, groups, what is published: every process that works with the stack has to mean the same.
+_SHARED_PREFIXES = ("RATINGS_", "TOPIC_")
 
 
 def stack_environment(state: StateFolder, *, database: Mapping[str, str], bootstrap_servers: str) -> dict[str, str]:
     """What a process needs to join the stack; goes into the running file too. What the caller has set stays.
 
-    `database` is DATABASE_URL, or what `database_of_caller` answers.
+    `database` is DATABASE_URL, or what `database_of_caller` answers. How to reach a Kafka that the caller names is in
+    it, passwords included.
     """
     defaults = {
         "DJANGO_SECRET_KEY": state.secret("django"),
@@ -21,7 +25,9 @@ def stack_environment(state: StateFolder, *, database: Mapping[str, str], bootst
         "DJANGO_INSECURE_LOCAL_HTTP": "true",
     }
     chosen = {name: os.environ.get(name, "").strip() or value for name, value in defaults.items()}
-    return {**chosen, **database, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers}
+    shared = _SHARED_PREFIXES + ((_KAFKA_PREFIX,) if named_by_caller("KAFKA_BOOTSTRAP_SERVERS") else ())
+    callers = {name: value for name, value in os.environ.items() if name.startswith(shared)}
+    return {**callers, **chosen, **database, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers}
 
 
 def children_environment(stack: Mapping[str, str], state: StateFolder) -> dict[str, str]:
@@ -33,7 +39,7 @@ def children_environment(stack: Mapping[str, str], state: StateFolder) -> dict[s
     if not database_of_caller():
         unwanted += (_LIBPQ_PREFIX,)
     if not named_by_caller("KAFKA_BOOTSTRAP_SERVERS"):
-        unwanted += ("KAFKA_CONFIG_",)
+        unwanted += (_KAFKA_PREFIX,)
     kept = {name: value for name, value in os.environ.items() if not (unwanted and name.startswith(unwanted))}
     return {**kept, **stack, STATE_DIR_VARIABLE: str(state.root), "PYTHONUNBUFFERED": "1"}
 
@@ -53,6 +59,11 @@ def names_database(environ: Mapping[str, str]) -> bool:
 def is_for_database(name: str) -> bool:
     """Whether a variable of this name is DATABASE_URL or one of libpq's."""
     return name == "DATABASE_URL" or name.startswith(_LIBPQ_PREFIX)
+
+
+def is_for_kafka(name: str) -> bool:
+    """Whether a variable of this name says how to reach the Kafka that KAFKA_BOOTSTRAP_SERVERS names."""
+    return name.startswith(_KAFKA_PREFIX)
 
 
 def named_by_caller(name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from movieapp.devstack.children_environment import is_for_database, names_database
+from movieapp.devstack.children_environment import is_for_database, is_for_kafka, names_database
 from movieapp.devstack.identity import ProcessIdentity, this_process
 from movieapp.devstack.layout import StateFolder, default_state_folder, write_private
 
@@ -42,10 +42,11 @@ def join_running_stack(environ: MutableMapping[str, str]) -> None:
     stack = running_stack(default_state_folder())
     if stack is None:
         return
-    # Mixing another database's variables with the stack's would reach a third one.
+    # Mixing another server's variables with the stack's would reach a third one, or show it the stack's passwords.
     other_database = names_database(environ)
+    other_kafka = "KAFKA_BOOTSTRAP_SERVERS" in environ
     for name, value in stack.environment.items():
-        if not (other_database and is_for_database(name)):
+        if not ((other_database and is_for_database(name)) or (other_kafka and is_for_kafka(name))):
             environ.setdefault(name, value)
 
 

@@ -7,11 +7,11 @@ from ratings.checking.looking import Fault, Finding, Sums
 from ratings.checking.running import CheckReport
 
 _COUNTED = {
-    Fault.DIFFERENT: "aggregates that differ from their ratings",
-    Fault.MISSING: "records without an aggregate",
-    Fault.NO_RECORD: "ratings or aggregates without a record",
-    Fault.NO_RATER: "ratings without a rater",
-    Fault.MISFILED: "ratings under a wrong key",
+    Fault.DIFFERENT: ("aggregate that differs from its ratings", "aggregates that differ from their ratings"),
+    Fault.MISSING: ("record without an aggregate", "records without an aggregate"),
+    Fault.NO_RECORD: ("rating or aggregate without a record", "ratings or aggregates without a record"),
+    Fault.NO_RATER: ("rating without a rater", "ratings without a rater"),
+    Fault.MISFILED: ("rating under a wrong key", "ratings under a wrong key"),
 }
 
 
@@ -27,12 +27,14 @@ def summary(report: CheckReport, spaces: Sequence[IdSpace], *, repair: bool) -> 
     left = sum(report.found.values()) - sum(1 if one.fault.is_mendable else one.rows for one in report.examples)
     if left > 0:
         yield f"and {left:,} more"
-    yield f"Looked at {report.records:,} records and {report.ratings:,} ratings in {report.seconds:.1f} s."
-    yield from (f"{count:,} {_COUNTED[fault]}" for fault, count in report.found.items())
+    looked_at = f"{counted(report.records, 'record')} and {counted(report.ratings, 'rating')}"
+    yield f"Looked at {looked_at} in {report.seconds:.1f} s."
+    yield from (f"{count:,} {_COUNTED[fault][count != 1]}" for fault, count in report.found.items())
     if not report.found:
         yield "Every aggregate is what its ratings say."
     elif repair and report.mendable:
-        yield f"Repaired: {report.repaired:,} aggregates; a writer waited at most {report.longest_lock:.2f} s for it."
+        repaired = counted(report.repaired, "aggregate")
+        yield f"Repaired: {repaired}; a writer waited at most {report.longest_lock:.2f} s for it."
     elif report.mendable:
         yield "To repair the aggregates: manage.py check_aggregates --repair"
     if report.beyond_repair:
@@ -41,6 +43,11 @@ def summary(report: CheckReport, spaces: Sequence[IdSpace], *, repair: bool) -> 
             "look at what else writes to the table ratings_rating, or how it was restored. They are left as they are."
         )
     yield from (f"Warning: {space}." for space in spaces if space.is_short)
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 record`, `2,000 records`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _line(finding: Finding) -> str:

@@ -80,6 +80,7 @@ def test_a_broker_that_is_started_again_is_waited_for_by_the_same_process(start_
     load.send(1_000)
     load.wait_until_read()
     private_kafka.kill()
+    consumer.wait_for('"waiting_for": "No Kafka broker at ')  # in a line `progress`
     private_kafka.start()
     load.send(1_000)
     load.wait_until_read()

@@ -4,6 +4,7 @@ import json
 from itertools import count
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from ratings.events import RatingEvent
 from ratings.selectors import aggregate_get, raters_get
@@ -34,6 +35,18 @@ def dead_letter(value: bytes | None) -> DeadLetter:
 
 def letter_of(user: object, **fields: object) -> bytes:
     return json.dumps({"recordId": "1", "userId": user, "ratingValue": 99, **fields}).encode()
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, answer: str | type[BaseException]) -> None:
+    """A person at a terminal, who types this or presses a key."""
+
+    def read() -> str:
+        if isinstance(answer, str):
+            return answer
+        raise answer
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", read)
 
 
 @pytest.fixture
@@ -70,12 +83,13 @@ def test_one_person_of_one_provider_is_removed(manage: Manage) -> None:
 
 
 @pytest.mark.usefixtures("ratings")
-def test_all_providers_after_a_yes(manage: Manage) -> None:
-    done = manage("erase_user", "ann", "--all-providers", input=b"y\n")
-    assert done.returncode == 0, done.stderr
-    assert "Remove all of this? It cannot be undone. [y/N]" in done.stdout
-    assert "provider 'imdb': 1 rating, 0 traces of deleted ratings" in done.stdout
-    assert "Removed: 3 ratings, 1 trace of deleted ratings, 2 ids, 0 dead letters." in done.stdout
+def test_all_providers_after_a_yes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    answers(monkeypatch, "y")
+    call_command("erase_user", "ann", "--all-providers")
+    said = capsys.readouterr().out
+    assert "Remove all of this? It cannot be undone. [y/N]" in said
+    assert "provider 'imdb': 1 rating, 0 traces of deleted ratings" in said
+    assert "Removed: 3 ratings, 1 trace of deleted ratings, 2 ids, 0 dead letters." in said
     assert raters_get(user_id="ann") == []
     assert {key[3] for key in standing("movie")} == {"bob", "anna"}
     assert rows("SELECT user_id FROM ratings_rater ORDER BY user_id") == [("anna",), ("bob",)]
@@ -83,12 +97,32 @@ def test_all_providers_after_a_yes(manage: Manage) -> None:
 
 
 @pytest.mark.usefixtures("ratings")
-@pytest.mark.parametrize("answer", [b"", b"yesterday\n"])
-def test_nothing_happens_without_a_yes(manage: Manage, answer: bytes) -> None:
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        ("", 1, "Nothing was removed: not confirmed."),
+        ("yesterday", 1, "Nothing was removed: not confirmed."),
+        (EOFError, 1, "Nothing was removed: not confirmed."),
+        (KeyboardInterrupt, 130, "Nothing was removed: stopped by Ctrl-C."),
+    ],
+)
+def test_nothing_happens_without_a_yes(
+    monkeypatch: pytest.MonkeyPatch, answer: str | type[BaseException], code: int, said: str
+) -> None:
+    answers(monkeypatch, answer)
     before = standing("movie")
-    done = manage("erase_user", "ann", "--all-providers", input=answer)
+    with pytest.raises(CommandError) as refused:
+        call_command("erase_user", "ann", "--all-providers")
+    assert (str(refused.value), refused.value.returncode) == (said, code)
+    assert standing("movie") == before
+
+
+@pytest.mark.usefixtures("ratings")
+def test_without_a_terminal_it_does_not_ask(manage: Manage) -> None:
+    before = standing("movie")
+    done = manage("erase_user", "ann", "--all-providers", input=b"y\n")
     assert done.returncode == 1
-    assert "Nothing was removed: not confirmed." in done.stderr
+    assert "Nothing was removed: there is no terminal to ask on. Give --yes" in done.stderr
     assert standing("movie") == before
 
 

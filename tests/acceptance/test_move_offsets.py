@@ -77,7 +77,7 @@ def test_two_running_consumers_read_everything_again_and_nothing_changes(start_m
     assert ("movie", "1", "", "1") in standing("movie")
     before, read = standing("movie"), positions(load.topic)
     letters = set(DeadLetter.objects.values_list("pk", flat=True))
-    assert f"{load.sent:,} offsets are read again, 0 skipped" in move("--to", "earliest", "--yes")
+    assert f"Offsets that are read again: {load.sent:,}, skipped: 0." in move("--to", "earliest", "--yes")
     assert positions(load.topic) == {0: 0, 1: 0}
     assert standing("movie") == before
     load.wait_until_read()  # though no message comes
@@ -182,7 +182,7 @@ def test_a_group_that_has_not_begun_is_placed(manage, move, load):
     load.send(100)
     said = move("--to", "0:7", "--yes")
     assert "has not begun to read this topic" in said
-    assert "Moved 1 partitions: 0 offsets are read again, 7 skipped." in said
+    assert "Moved 1 partition. Offsets that are read again: 0, skipped: 7." in said
     row = rows(load.topic)[0]
     assert (row.next_offset, row.epoch, row.delivery, row.leader_epoch) == (7, 1, "exactly-once", None)
     assert row.latest_time is not None

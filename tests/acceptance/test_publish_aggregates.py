@@ -98,6 +98,17 @@ class TestRefusals:
         assert "RATINGS_PUBLISH_AGGREGATES is off" in done.stderr
         assert "Traceback" not in done.stderr
 
+    def test_a_resync_for_a_topic_that_is_not_there_marks_nothing(self, manage, settings):
+        settings.RATINGS_PUBLISH_AGGREGATES = False
+        write()
+        topic = f"t-{uuid.uuid4().hex}"
+        done = manage("publish_aggregates", "--topic", topic, "--once", "--resync")
+        assert done.returncode == 1
+        assert "RATINGS_PUBLISH_AGGREGATES" in done.stderr
+        assert "--aggregates" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert nothing_left()
+
     def test_a_topic_that_is_not_there(self, manage):
         done = manage("publish_aggregates", "--topic", f"t-{uuid.uuid4().hex}", "--once", env=ON)
         assert done.returncode == 1

@@ -1,6 +1,7 @@
 """The admin pages of dead letters: payloads from anywhere, shown as text; none can be edited."""
 
 import base64
+from datetime import UTC, datetime
 
 import pytest
 from django.contrib.auth.models import User
@@ -52,6 +53,33 @@ def test_the_list_says_where_and_why(admin):
     assert "ratingValue" in page
 
 
+def test_letters_of_two_groups_are_told_apart_by_id_group_and_time(admin):
+    at = datetime(2026, 5, 4, 3, 2, 1, 123_000, tzinfo=UTC)
+    letters = [letter(offset=41, group=group, timestamp=at) for group in ("rating", "second")]
+    page = admin.get(LIST).content.decode()
+    for one in letters:
+        assert f"{LIST}{one.pk}/change/" in page
+        assert f'">{one.pk}</a>' in page
+        assert f'<td class="field-group">{one.group}</td>' in page
+    assert page.count(">2026-05-04 03:02:01.123</td>") == 2
+    assert "Time (UTC)" in page
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        (datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC), "2026-05-04 03:02:01.000<"),
+        (datetime(2026, 5, 4, 3, 2, 1, 123_456, tzinfo=UTC), "2026-05-04 03:02:01.123456<"),
+        (None, ">-<"),
+    ],
+)
+def test_a_letters_page_has_its_time_in_full(admin, at, shown):
+    one = letter(timestamp=at)
+    assert shown in detail(admin, one)
+    about = admin.get(f"{LIST}{one.pk}/replay/").content.decode()
+    assert f"<td>{at:%Y-%m-%d %H:%M:%S.%f} UTC</td>" in about if at else "<td>not known</td>" in about
+
+
 def test_the_list_leaves_payloads_in_the_database(admin):
     letter(value=b"x" * 1000)
     with CaptureQueriesContext(connection) as captured:
@@ -97,8 +125,10 @@ def test_nothing_can_be_changed(admin):
 
 def test_search_and_filter(admin):
     letter(reason="the message is not JSON", field="")
-    letter()
+    letter(reason="no number")
     assert len(admin.get(f"{LIST}?q=JSON").context["cl"].result_list) == 1
+    by_id = admin.get(f"{LIST}?q={DeadLetter.objects.first().pk}").context["cl"].result_list
+    assert [one.pk for one in by_id] == [DeadLetter.objects.first().pk]
     assert len(admin.get(f"{LIST}?field=ratingValue").context["cl"].result_list) == 1
 
 

@@ -76,7 +76,7 @@ def test_ticked_letters_are_replayed_once_that_is_confirmed(admin: Client) -> No
 def test_what_fails_is_kept_and_named(admin: Client) -> None:
     bad, good = kept_letter(event(11)), kept_letter(event(8))
     done = answer(admin, choose(admin, "replay", bad, good))
-    assert told(done).startswith(f"Replay: 1 applied, 1 failed. {bad.pk}: It failed: ratingValue: 11 is not")
+    assert told(done).startswith(f"Replay: 1 applied, 1 failed. Letter {bad.pk}, {bad}: It failed: ratingValue: 11 is")
     assert DeadLetter.objects.get().attempts == 2
 
 
@@ -84,6 +84,7 @@ def test_ticked_letters_are_discarded_once_that_is_confirmed(admin: Client) -> N
     letters = [kept_letter() for _ in range(2)]
     page = choose(admin, "discard", letters[0])
     assert "Discard 1 dead letter?" in page.content.decode()
+    assert "brings them back as new letters" in page.content.decode()
     assert told(answer(admin, page)) == "Discard: 1 discarded."
     assert list(DeadLetter.objects.all()) == letters[1:]
 
@@ -143,7 +144,7 @@ def test_a_letter_is_mended_and_replayed_on_its_page(admin: Client) -> None:
     assert DeadLetter.objects.get().attempts == 1
     done = admin.post(f"{LIST}{letter.pk}/replay/", {"mend": "1", "value": event(7).decode()})
     assert (done.status_code, done["Location"]) == (302, LIST)
-    assert "The rating was applied" in told(done)
+    assert told(done).startswith(f"Letter {letter.pk}, {letter}: The rating was applied")
     assert (count(), DeadLetter.objects.count()) == (1, 0)
 
 
@@ -166,7 +167,9 @@ def test_what_no_form_can_hold_is_not_put_in_one(admin: Client, value: bytes | N
 
 def test_a_letter_is_discarded_on_its_page_once_that_is_confirmed(admin: Client) -> None:
     letter = kept_letter()
-    assert "It cannot be undone" in admin.get(f"{LIST}{letter.pk}/discard/").content.decode()
+    page = admin.get(f"{LIST}{letter.pk}/discard/").content.decode()
+    assert "It cannot be undone" in page
+    assert "brings it back as a new letter" in page
     assert "The letter was discarded" in told(admin.post(f"{LIST}{letter.pk}/discard/"))
     assert admin.post(f"{LIST}{letter.pk}/discard/").status_code == 404
 

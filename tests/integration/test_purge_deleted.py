@@ -1,5 +1,6 @@
 """`purge_deleted`: old tombstones go, all else stays, and nothing that is gone can come back unless one asks for it."""
 
+import signal
 import threading
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -75,7 +76,7 @@ def test_any_age_above_the_retention(settings: Any) -> None:
 @pytest.mark.usefixtures("ratings")
 def test_an_age_within_the_retention_is_refused_unless_one_insists(capsys: pytest.CaptureFixture[str]) -> None:
     before = records()
-    with pytest.raises(CommandError, match=r"Kafka keeps events for 7 days.*--unsafe"):
+    with pytest.raises(CommandError, match=r"Kafka keeps events for 7 days \(.*--unsafe"):
         call_command("purge_deleted", older_than=6 * DAY)
     assert records() == before
     call_command("purge_deleted", older_than=timedelta(hours=1), unsafe=True)
@@ -95,7 +96,7 @@ def test_a_topic_that_keeps_everything_keeps_the_tombstones(settings: Any) -> No
 @pytest.mark.usefixtures("ratings")
 def test_the_topic_itself_may_keep_events_for_longer_than_the_settings_say(settings: Any, make_topic: Any) -> None:
     settings.RATINGS_TOPIC = make_topic(partitions=1, retention_ms=int(timedelta(days=21) / timedelta(milliseconds=1)))
-    with pytest.raises(CommandError, match=r"Kafka keeps events for 21 days.*retention\.ms of the topic t-"):
+    with pytest.raises(CommandError, match=r"Kafka keeps events for 21 days \(retention\.ms of the topic t-"):
         call_command("purge_deleted", older_than=20 * DAY)
     before = records()
     call_command("purge_deleted")  # twice 21 days
@@ -196,6 +197,31 @@ def test_many_steps_while_others_write(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_consistent()
 
 
+def test_ctrl_c_ends_it_after_the_step_in_hand_and_it_says_how_far_it_came(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(purging, "_LOOKED_AT_ONCE", 7)
+    write([event(None, str(number)) for number in range(30)], age=40 * DAY)
+    steps: list[None] = []
+
+    def interrupted_in_the_second_step(cursor: Any) -> None:
+        interning_share(cursor)
+        steps.append(None)
+        if len(steps) == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(purging, "interning_share", interrupted_in_the_second_step)
+    with pytest.raises(SystemExit) as stopped:
+        call_command("purge_deleted")
+    assert stopped.value.code == 130
+    assert len(records()) == 30 - 14
+    said = capfd.readouterr()
+    assert "Removed: 14 tombstones." in said.out
+    assert "run it again for the rest" in said.err
+    call_command("purge_deleted")
+    assert records() == set()
+
+
 def test_a_rating_that_is_put_again_after_the_look_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     write([event(None, "put again"), event(None, "gone")], age=40 * DAY)
 
@@ -216,6 +242,18 @@ def test_a_rating_can_be_put_again_after_the_purge() -> None:
     assert records() == set()
     rating_put(**ann, tenths=10)
     assert_consistent()
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "words"),
+    [(86_400_000, "1 day"), (129_661_000, "1 day 12 hours 1 minute 1 second"), (7_200_000, "2 hours")],
+)
+def test_a_retention_is_told_in_words(settings: Any, make_topic: MakeTopic, milliseconds: int, words: str) -> None:
+    settings.RATINGS_TOPIC = make_topic(partitions=1, retention_ms=60_000)
+    settings.RATINGS_TOPIC_RETENTION_MS = milliseconds
+    with pytest.raises(CommandError) as refused:
+        call_command("purge_deleted", older_than=timedelta(seconds=1))
+    assert f"Kafka keeps events for {words} (RATINGS_TOPIC_RETENTION_MS)" in str(refused.value)
 
 
 def test_wrong_ages_are_explained(capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,3 +116,13 @@ def test_the_aggregates_topic_is_wanted_where_they_are_published_and_keeps_the_n
     ensure_topics([spec], timeout=30)
     assert describe_topic(name, timeout=30).partitions == 4
     assert _config(kafka_admin, name)["cleanup.policy"] == "compact"
+
+
+def test_the_aggregates_topic_is_made_on_demand_where_nobody_publishes_them_all_the_time(
+    settings: Any, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.RATINGS_TOPIC, settings.RATINGS_AGGREGATES_TOPIC, settings.RATINGS_TOPIC_PARTITIONS = name, f"{name}.a", 1
+    call_command("create_topics")
+    assert f"{name}.a" not in capsys.readouterr().out
+    call_command("create_topics", "--aggregates")
+    assert f"{name}.a: created with 1 partition" in capsys.readouterr().out

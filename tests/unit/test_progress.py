@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import sys
 
 import pytest
@@ -44,6 +45,32 @@ def test_progress_is_a_bar_on_a_terminal() -> None:
     assert "[/b].csv" in text
     assert "12,345 events, 1,234/s" in text
     assert "50%" in text
+
+
+def test_a_bar_tells_the_time_that_has_passed_from_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = _Terminal()
+    now = 0.0
+    with shown_progress(title="a.csv", unit="events", stream=stream, clock=lambda: now) as meter:
+        now = 4.0
+        meter.update(count=10, share=0.4)
+        unknown = stream.getvalue()
+        now = 8.0
+        meter.update(count=20, share=0.8)
+    assert "0:00:00 elapsed" in unknown
+    assert "left" not in unknown
+    assert "0:00:08 elapsed 0:00:02 left" in _without_colours(stream)
+
+
+def test_the_time_that_is_left_has_room_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = _Terminal()
+    now = 0.0
+    with shown_progress(title="Consuming ratings", unit="events", stream=stream, clock=lambda: now) as meter:
+        for second in (4, 8):
+            now = float(second)
+            meter.update(count=50_000 * second, share=second / 10, lag=100_000)
+    assert "400,000 events, 50,000/s, lag 100,000 0:00:02 left" in _without_colours(stream)
 
 
 def test_the_rate_on_a_bar_is_that_of_the_last_few_seconds() -> None:
@@ -92,3 +119,7 @@ def test_quiet_progress_says_nothing(stream_type: type[io.StringIO]) -> None:
         meter.update(count=12_345, share=0.5)
         meter.say("a word")
     assert stream.getvalue() == ""
+
+
+def _without_colours(stream: io.StringIO) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())

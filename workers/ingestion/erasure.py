@@ -1,6 +1,6 @@
 """Removes everything that is stored about one person: ratings, ids, and the dead letters that name them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -15,18 +15,20 @@ from workers.ingestion.models import DeadLetter
 
 logger = structlog.get_logger(__name__)
 
+_SHOWN_LETTERS = 20
+
 
 @dataclass(frozen=True, kw_only=True)
 class PersonalData:
     """What is stored about a user, or was removed.
 
-    `unclear_letters` holds the text of the id and yet names no user whom we could compare: not an event at all, or of
-    a provider that cannot be told. They are left for a person to judge.
+    `unclear_letters` are the ids of dead letters that hold the text of the user's id and yet name no user whom we could
+    compare: not an event at all, or of a provider that cannot be told. They are left for a person to judge.
     """
 
     raters: tuple[KnownRater, ...]
     dead_letters: int
-    unclear_letters: int
+    unclear_letters: tuple[int, ...]
 
 
 class _Position(Func):
@@ -69,6 +71,16 @@ def erase_user(
     return removed
 
 
+def unclear_in_words(letters: Sequence[int]) -> str:
+    """Which dead letters a person has to judge, by their ids, at least one, and how."""
+    ids = ", ".join(map(str, letters[:_SHOWN_LETTERS])) + (", …" if len(letters) > _SHOWN_LETTERS else "")
+    hold = "dead letter holds" if len(letters) == 1 else "dead letters hold"
+    return (
+        f"{len(letters):,} {hold} this text, without a user (or provider) to compare: {ids}. "
+        "`manage.py dead_letters show ID` shows one, `manage.py dead_letters discard ID` removes it."
+    )
+
+
 def _found(user_id: str, provider_id: str | None) -> PersonalData:
     named, unclear = _letters(user_id, provider_id)
     raters = tuple(raters_get(user_id=user_id, provider_id=provider_id))
@@ -80,16 +92,18 @@ def _erased(rater: KnownRater, user_id: str) -> KnownRater:
     return KnownRater(rater.provider_id, erased.ratings, erased.tombstones)
 
 
-def _letters(user_id: str, provider_id: str | None) -> tuple[list[int], int]:
-    """The dead letters that name this person, and how many others hold the id's text and cannot be told."""
-    named, unclear = [], 0
+def _letters(user_id: str, provider_id: str | None) -> tuple[list[int], tuple[int, ...]]:
+    """The dead letters that name this person, and the others that hold the id's text and cannot be told."""
+    named: list[int] = []
+    unclear: list[int] = []
     for pk, payload in _letters_that_may_name(user_id):
         person = person_named(payload)
         if person is None or (person[0] is None and person[1] == user_id and provider_id is not None):
-            unclear += user_id.encode() in payload
+            if user_id.encode() in payload:
+                unclear.append(pk)
         elif person[1] == user_id and provider_id in (None, person[0]):
             named.append(pk)
-    return named, unclear
+    return named, tuple(sorted(unclear))
 
 
 def _letters_that_may_name(user_id: str) -> Iterator[tuple[int, bytes]]:
@@ -111,7 +125,7 @@ def _unknown(user_id: str, provider_id: str | None, found: PersonalData) -> str:
         known = ", ".join(_from(rater.provider_id) for rater in elsewhere)
         message += f" The user is known {known}: name that provider, or give --all-providers."
     if found.unclear_letters:
-        message += f" {found.unclear_letters} dead letters hold this text and name no user: look at them in the admin."
+        message += f" There is more to look at: {unclear_in_words(found.unclear_letters)}"
     return message
 
 

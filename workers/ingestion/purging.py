@@ -58,12 +58,19 @@ def planned_purge(*, older_than: timedelta | None, unsafe: bool) -> Purge:
     return Purge(before=before, kept_for_letters=False)
 
 
-def purge_deleted(purge: Purge, *, on_step: Callable[[PurgeStep], None]) -> int:
-    """Removes them while writers run, and tells after each step how far it is; how many were removed."""
+def purge_deleted(
+    purge: Purge, *, on_step: Callable[[PurgeStep], None], stopping: Callable[[], bool] = lambda: False
+) -> int:
+    """Removes them while writers run, and tells after each step how far it is; how many were removed.
+
+    Ends before the next step once `stopping()`.
+    """
     removed = 0
     for step in tombstones_purge(before=purge.before):
         removed = step.removed
         on_step(step)
+        if stopping():
+            break
     log.info("tombstones_purged", removed=removed, before=purge.before.isoformat())
     return removed
 
@@ -80,12 +87,21 @@ def _safe_age(kept: _Kept, older_than: timedelta | None) -> timedelta:
             )
         return max(_LEAST_DEFAULT, min(2 * kept.age, _LONGEST))
     if kept.age is None or older_than < kept.age:
-        span = "for ever" if kept.age is None else f"for {kept.age}"
+        span = "for ever" if kept.age is None else f"for {_in_words(kept.age)}"
         raise StillNeeded(
             f"Kafka keeps events {span} ({kept.source}), and an older put that is read after its "
             f"tombstone is gone makes the deleted rating stand again. Give a longer time. {_UNSAFE_IN_WORDS}."
         )
     return older_than
+
+
+def _in_words(age: timedelta) -> str:
+    """`7 days`, `1 day 12 hours`: whole seconds."""
+    minutes, seconds = divmod(age.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = {"day": age.days, "hour": hours, "minute": minutes, "second": seconds}
+    words = [f"{count:,} {unit}{'' if count == 1 else 's'}" for unit, count in parts.items() if count]
+    return " ".join(words) or "less than a second"
 
 
 def _kept(topic: str) -> _Kept:

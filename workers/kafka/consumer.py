@@ -87,6 +87,11 @@ class KafkaGroupConsumer:
         self._listener: GroupListener | None = None
         self._identity = TopicIdentity(topic=topic, topic_id=topic_id) if topic_id else None
 
+    @property
+    def waiting_for(self) -> str | None:
+        """Why Kafka did not answer the last `check_topic`, for people; None when it did."""
+        return None if self._identity is None else self._identity.unanswered
+
     def join(self, listener: GroupListener) -> None:
         """Joins the group; partitions arrive during `fetch`."""
         self._listener = listener

@@ -106,6 +106,10 @@ class GroupListener(Protocol):
 class GroupConsumer(Protocol):
     """One member of a consumer group on one topic. For a single thread, which is also that of the listener's calls."""
 
+    @property
+    def waiting_for(self) -> str | None:
+        """Why Kafka did not answer the last `check_topic`, for people; None when it did."""
+
     def join(self, listener: GroupListener) -> None:
         """Joins the group; partitions arrive during `fetch`."""
 

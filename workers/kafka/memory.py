@@ -131,6 +131,8 @@ class MemoryGroupConsumer:
     ) -> None:
         self.commit_fault: NotCommitted | None = None
         """What the next `commit_now` answers; what it does not name is committed."""
+        self.waiting_for: str | None = None
+        """See GroupConsumer; what the test says."""
         self._commits: dict[int, Commit] = topic.commits.setdefault(group, {})
         self._topic = topic
         self._times_made = topic.times_made

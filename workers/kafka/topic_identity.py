@@ -23,6 +23,8 @@ class TopicIdentity:
     """Looks the topic's id up, over a connection of its own; may be asked from any one thread."""
 
     def __init__(self, *, topic: str, topic_id: str) -> None:
+        self.unanswered: str | None = None
+        """Why the last `check` had no answer; None when it had one."""
         self._topic, self._topic_id = topic, topic_id
         self._last_error = LastError()
         with configuring():
@@ -46,16 +48,20 @@ class TopicIdentity:
     def _found_id(self) -> str | None:
         asked = self._client.describe_topics(TopicCollection([self._topic]), request_timeout=_ANSWER_SECONDS)
         try:
-            return str(asked[self._topic].result(_ANSWER_SECONDS + 1.0).topic_id)
+            found: str | None = str(asked[self._topic].result(_ANSWER_SECONDS + 1.0).topic_id)
         except OutOfTime:
             raise self._unavailable("no answer") from None
         except KafkaException as failed:
-            if failed.args[0].code() == ClientError.UNKNOWN_TOPIC_OR_PART:
-                return None
-            raise self._unavailable(failed.args[0].str()) from None
+            if failed.args[0].code() != ClientError.UNKNOWN_TOPIC_OR_PART:
+                raise self._unavailable(failed.args[0].str()) from None
+            found = None
         finally:
             self._client.poll(0)  # the client's errors and log lines come out of this only
+        self.unanswered = None
+        return found
 
     def _unavailable(self, reason: str) -> BrokerUnavailable:
         servers = client_config()["bootstrap.servers"]
-        return BrokerUnavailable(servers=servers, timeout=_ANSWER_SECONDS, reason=self._last_error.reason or reason)
+        error = BrokerUnavailable(servers=servers, timeout=_ANSWER_SECONDS, reason=self._last_error.reason or reason)
+        self.unanswered = str(error)
+        return error

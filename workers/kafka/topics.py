@@ -44,8 +44,11 @@ class EnsuredTopic:
     partitions: int
 
 
-def wanted_topics() -> list[TopicSpec]:
-    """The topics of the settings. Brokers stamp their messages, as that time decides between two writes of a rating."""
+def wanted_topics(*, aggregates: bool = False) -> list[TopicSpec]:
+    """The topics of the settings; `aggregates`: that of the aggregates even where nobody publishes them all the time.
+
+    Brokers stamp the ratings' messages, as that time decides between two writes of a rating.
+    """
     return [
         TopicSpec(
             name=settings.RATINGS_TOPIC,
@@ -57,7 +60,7 @@ def wanted_topics() -> list[TopicSpec]:
             },
         ),
         *_mirror_topics(),
-        *_aggregates_topics(),
+        *(_aggregates_topics() if aggregates or settings.RATINGS_PUBLISH_AGGREGATES else []),
     ]
 
 
@@ -118,8 +121,6 @@ def _mirror_topics() -> list[TopicSpec]:
 
 def _aggregates_topics() -> list[TopicSpec]:
     """As many partitions as the ratings have: a record's events and its aggregate are in partitions of one number."""
-    if not settings.RATINGS_PUBLISH_AGGREGATES:
-        return []
     return [
         TopicSpec(
             name=settings.RATINGS_AGGREGATES_TOPIC,

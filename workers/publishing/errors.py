@@ -17,6 +17,10 @@ class PublishingOff(PublishingError):
     """Nobody marks what changes: the setting is off."""
 
 
+class TopicNotMade(PublishingError):
+    """The topic of aggregates is not there, and without the setting `create_topics` alone does not make it."""
+
+
 class TakenOver(PublishingError):
     """Another publisher of the same shard has taken its place in Kafka."""
 

@@ -10,9 +10,10 @@ import structlog
 
 from movieapp.progress import Meter, shown_progress
 from ratings.changes import Shard, publishes_aggregates
+from workers.kafka.errors import BrokerUnavailable, TopicNotFound
 from workers.kafka.topics import Topic, describe_topic
 from workers.kafka.transactions import KafkaTransactionalProducer
-from workers.publishing.errors import DatabaseNotReady, PublishingError, PublishingOff
+from workers.publishing.errors import DatabaseNotReady, PublishingError, PublishingOff, TopicNotMade
 from workers.publishing.postgres import PostgresShardStore, mark_everything
 from workers.publishing.publisher import ShardPublisher
 from workers.shutdown import Shutdown, two_stage_shutdown
@@ -57,6 +58,7 @@ def publish_aggregates(options: PublishOptions) -> int:
     with two_stage_shutdown(first_words="Finishing the transaction in hand.") as shutdown:
         try:
             if options.resync:
+                _wait_for_topic(options, shutdown)
                 _resync(shutdown)
             if options.once:
                 return 0 if _publish_once(options, publishers, shutdown) else shutdown.exit_code
@@ -86,6 +88,31 @@ def _producer(topic: Topic, shard: Shard, check: Callable[[], None]) -> KafkaTra
     return KafkaTransactionalProducer(
         topic=topic.name, transactional_id=transactional_id(topic.name, shard), check=check
     )
+
+
+def _wait_for_topic(options: PublishOptions, shutdown: Shutdown) -> None:
+    """Before anything is marked: marks for a topic that is not there would only wait for ever.
+
+    Raises TopicNotMade or TopicNotFound, and NotWithinPatience with `once`.
+    """
+    give_up_at = time.monotonic() + _PATIENCE
+    while not shutdown.is_requested:
+        try:
+            describe_topic(options.topic, timeout=_TOPIC_TIMEOUT)
+        except BrokerUnavailable as away:
+            if options.once and time.monotonic() > give_up_at:
+                raise NotWithinPatience(f"Not within {_PATIENCE:g} s: {away}") from away
+            log.warning("publisher_waits", reason=str(away))
+        except TopicNotFound as missing:
+            if publishes_aggregates():
+                raise
+            raise TopicNotMade(
+                f"The Kafka cluster has no topic {options.topic!r}. As RATINGS_PUBLISH_AGGREGATES is off, "
+                "`manage.py create_topics` makes the one that RATINGS_AGGREGATES_TOPIC names only with --aggregates. "
+                "Nothing was marked."
+            ) from missing
+        else:
+            return
 
 
 def _resync(shutdown: Shutdown) -> None:

@@ -12,7 +12,7 @@ from ratings.checking.id_space import id_spaces
 from ratings.checking.running import CheckReport, aggregates_check
 from ratings.errors import InvalidRating, RecordNotFound
 from ratings.events import checked_id
-from ratings.management.check_output import exit_code, summary
+from ratings.management.check_output import counted, exit_code, summary
 
 _INTERRUPTED = 130
 
@@ -51,7 +51,8 @@ class Command(BaseCommand):
         except RecordNotFound as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
-            self.stderr.write(f"Stopped after {report.records:,} records; {report.repaired:,} aggregates repaired.")
+            repaired = counted(report.repaired, "aggregate")
+            self.stderr.write(f"Stopped after {counted(report.records, 'record')}; {repaired} repaired.")
             sys.exit(_INTERRUPTED)
         for line in summary(report, spaces, repair=repair):
             self.stdout.write(line)

@@ -121,9 +121,9 @@ def test_rows_that_no_write_path_makes_are_told_and_left(capsys):
         execute(f"INSERT INTO ratings_rating (id, record_id, rater_id, value, written_at) VALUES ({key}, 5, now())")
     execute(f"UPDATE ratings_rating SET record_id = {number(2)} WHERE id = (SELECT min(id) FROM ratings_rating)")
     said = check("--repair", code=1, capsys=capsys)
-    assert "1 ratings or aggregates without a record" in said
-    assert "1 ratings without a rater" in said
-    assert "1 ratings under a wrong key" in said
+    assert "1 rating or aggregate without a record" in said
+    assert "1 rating without a rater" in said
+    assert "1 rating under a wrong key" in said
     assert "They are left as they are" in said
     assert rows(f"SELECT count(*) FROM ratings_rating WHERE record_id = {ghost}") == [(1,)]
 

@@ -14,7 +14,7 @@ from ratings.interning import Interner
 from ratings.selectors import KnownRater, raters_get
 from ratings.services import rating_writes, ratings_write, ratings_write_now
 from tests.rating_tables import assert_consistent, own_connection, standing
-from workers.ingestion.erasure import PersonalData, erase_user
+from workers.ingestion.erasure import PersonalData, erase_user, unclear_in_words
 from workers.ingestion.errors import UnknownUser
 from workers.ingestion.models import DeadLetter
 
@@ -66,7 +66,7 @@ UNCLEAR = [
 @pytest.mark.parametrize("value", NAMED)
 def test_a_dead_letter_that_names_the_user_is_removed(value: bytes, provider: str | None) -> None:
     dead_letter(value)
-    assert erase("105", provider) == PersonalData(raters=(), dead_letters=1, unclear_letters=0)
+    assert erase("105", provider) == PersonalData(raters=(), dead_letters=1, unclear_letters=())
     assert not DeadLetter.objects.exists()
 
 
@@ -74,36 +74,46 @@ def test_a_dead_letter_that_names_the_user_is_removed(value: bytes, provider: st
 def test_a_dead_letter_of_somebody_else_stays(value: bytes | None) -> None:
     ratings_write_now([put("105")])
     dead_letter(value)
-    assert erase("105") == PersonalData(raters=(KnownRater("", 1, 0),), dead_letters=0, unclear_letters=0)
+    assert erase("105") == PersonalData(raters=(KnownRater("", 1, 0),), dead_letters=0, unclear_letters=())
     assert DeadLetter.objects.count() == 1
 
 
 @pytest.mark.parametrize("value", UNCLEAR)
-def test_a_dead_letter_that_cannot_be_told_stays_and_is_counted(value: bytes) -> None:
+def test_a_dead_letter_that_cannot_be_told_stays_and_is_named(value: bytes) -> None:
     dead_letter(value)
-    with pytest.raises(UnknownUser, match="1 dead letter"):
+    left = DeadLetter.objects.get().pk
+    with pytest.raises(UnknownUser, match=rf"1 dead letter holds .* compare: {left}\. `manage.py dead_letters"):
         erase("105")
     ratings_write_now([put("105")])
     removed = erase("105")
     assert removed is not None
-    assert (removed.dead_letters, removed.unclear_letters) == (0, 1)
+    assert (removed.dead_letters, removed.unclear_letters) == (0, (left,))
     assert DeadLetter.objects.count() == 1
 
 
 def test_the_provider_is_compared_too() -> None:
     for provider in ("imdb", "IMDB", "", 7, ["imdb"]):
         dead_letter(json.dumps({"userId": "é", "providerId": provider}).encode())
-    assert erase("é", "imdb") == PersonalData(raters=(), dead_letters=1, unclear_letters=0)
-    assert erase("é", "7") == PersonalData(raters=(), dead_letters=1, unclear_letters=0)
+    assert erase("é", "imdb") == PersonalData(raters=(), dead_letters=1, unclear_letters=())
+    assert erase("é", "7") == PersonalData(raters=(), dead_letters=1, unclear_letters=())
     assert DeadLetter.objects.count() == 3
-    assert erase("é") == PersonalData(raters=(), dead_letters=3, unclear_letters=0)
+    assert erase("é") == PersonalData(raters=(), dead_letters=3, unclear_letters=())
+
+
+def test_the_first_twenty_that_cannot_be_told_are_named() -> None:
+    assert unclear_in_words((7,)).startswith("1 dead letter holds this text")
+    assert ": 7. `manage.py dead_letters show ID`" in unclear_in_words((7,))
+    assert ", 20. `manage.py" in unclear_in_words(range(1, 21))
+    words = unclear_in_words(range(1, 1022))
+    assert words.startswith("1,021 dead letters hold this text")
+    assert ", 19, 20, …. `manage.py" in words
 
 
 def test_a_provider_that_cannot_be_told_is_left_to_a_person() -> None:
     dead_letter(b'{"userId":"ann","providerId":["imdb"]}')
     with pytest.raises(UnknownUser, match="hold"):
         erase("ann", "imdb")
-    assert erase("ann") == PersonalData(raters=(), dead_letters=1, unclear_letters=0)
+    assert erase("ann") == PersonalData(raters=(), dead_letters=1, unclear_letters=())
 
 
 def test_what_is_shown_is_what_is_removed() -> None:
@@ -150,6 +160,24 @@ def test_all_of_it_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         erase("ann")
     assert standing("movie") == before
     assert DeadLetter.objects.count() == 1
+
+
+def test_ctrl_c_removes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    ratings_write_now([put("ann"), put("ann", provider="imdb")])
+    before = standing("movie")
+    from workers.ingestion import erasure
+
+    whole = erasure.rater_erase
+
+    def interrupted(*, provider_id: str, user_id: str) -> object:
+        whole(provider_id=provider_id, user_id=user_id)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(erasure, "rater_erase", interrupted)
+    with pytest.raises(CommandError, match="Stopped by Ctrl-C: nothing was removed") as stopped:
+        call_command("erase_user", "ann", "--all-providers", "--yes")
+    assert stopped.value.returncode == 130
+    assert standing("movie") == before
 
 
 def test_a_consumer_that_is_in_the_middle_of_its_work_cannot_write_under_an_erased_id() -> None:

@@ -10,6 +10,22 @@ _OF_ADMIN = "tests/integration/test_admin_dead_letters_settled.py"
 
 MUTATIONS = (
     Mutation(
+        name="outage-of-kafka-untold",
+        breaks="While Kafka is away a consumer says that it has nothing to do and waits for nothing.",
+        path=_PROGRESS,
+        old="consumer.waiting_for or kafka_is_away or",
+        new="consumer.waiting_for or",
+        tests=(f"{_OF_PROGRESS}::test_while_kafka_does_not_answer_that_is_said_and_no_lag",),
+    ),
+    Mutation(
+        name="lag-of-what-is-known",
+        breaks="A consumer whose ends nobody knows says that it is not behind.",
+        path=_PROGRESS,
+        old="    if not settled or not settled.keys() <= ends.keys():\n        return None\n",
+        new="    ends = {**settled, **ends}\n",
+        tests=(f"{_OF_PROGRESS}::test_the_lag_is_told_once_all_ends_are_known",),
+    ),
+    Mutation(
         name="caught-up-too-early",
         breaks="--until-caught-up ends when one partition has been read and the others have not.",
         path=_PROGRESS,

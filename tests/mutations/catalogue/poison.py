@@ -178,6 +178,14 @@ MUTATIONS = (
         tests=(f"{_OF_BREAKER}::test_the_batches_before_it_are_weighed_with_it",),
     ),
     Mutation(
+        name="breaker-weighs-long-batches-whole",
+        breaks="After a long good batch thousands of messages of garbage become letters before the breaker trips.",
+        path=_BREAKER,
+        old="            outside = min(weighed - _WINDOW, old_messages)\n",
+        new="            outside = old_messages if weighed - _WINDOW >= old_messages else 0\n",
+        tests=(f"{_OF_BREAKER}::test_garbage_after_a_long_good_batch_trips_within_a_tenth_of_the_window[1000]",),
+    ),
+    Mutation(
         name="breaker-trips-early",
         breaks="A few bad messages at the start stop a consumer.",
         path=_BREAKER,

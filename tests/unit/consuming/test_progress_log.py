@@ -13,6 +13,7 @@ from workers.ingestion.consuming.writing import Tally
 class FakeSource:
     def __init__(self):
         self.ends = {0: 0}
+        self.waiting_for = None
 
     def known_ends(self, partitions):
         return {partition: end for partition, end in self.ends.items() if partition in partitions}
@@ -87,6 +88,32 @@ def test_what_a_consumer_waits_for_is_said_when_it_changes(lines, consumer):
     assert [line["waiting_for"] for line in lines(30)] == ["the database is away"]
     consumer.waiting_for = None
     assert [line["waiting_for"] for line in lines(5)] == [None]
+
+
+def test_while_kafka_does_not_answer_that_is_said_and_no_lag(lines, source):
+    source.ends = {0: 70}
+    assert [(line["lag"], line["waiting_for"]) for line in lines(10)] == [(70, None)]
+    source.waiting_for = "no broker answers"
+    assert [(line["lag"], line["waiting_for"]) for line in lines(30)] == [(None, "no broker answers")]
+    source.waiting_for = None
+    assert [(line["lag"], line["waiting_for"]) for line in lines(30)] == [(70, None)]
+
+
+def test_a_consumer_without_a_partition_says_so_and_knows_no_lag(lines, source, consumer):
+    consumer.settled.clear()
+    (line,) = lines(30)
+    assert (line["lag"], line["partitions"]) == (None, 0)
+    assert line["waiting_for"].startswith("no partition is assigned")
+    source.waiting_for = "no broker answers"  # is the better reason
+    assert [line["waiting_for"] for line in lines(30)] == ["no broker answers"]
+
+
+def test_the_lag_is_told_once_all_ends_are_known(lines, source, consumer):
+    consumer.settled |= {1: 5}
+    source.ends = {0: 10}
+    assert [line["lag"] for line in lines(10)] == [None]
+    source.ends |= {1: 25}
+    assert [line["lag"] for line in lines(10)] == [30]
 
 
 def test_a_bar_makes_the_lines_quiet(source, clock, consumer):

@@ -21,10 +21,13 @@ def _no_servers_named(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def environment(state: StateFolder) -> dict[str, str]:
+def stack(state: StateFolder) -> dict[str, str]:
     database = database_of_caller() or {"DATABASE_URL": "postgresql://x/y"}
-    stack = stack_environment(state, database=database, bootstrap_servers="x:1")
-    return children_environment(stack, state)
+    return stack_environment(state, database=database, bootstrap_servers="x:1")
+
+
+def environment(state: StateFolder) -> dict[str, str]:
+    return children_environment(stack(state), state)
 
 
 def test_variables_meant_for_other_servers_do_not_reach_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -44,6 +47,25 @@ def test_they_do_reach_the_servers_that_the_caller_names(monkeypatch: pytest.Mon
     assert environment(StateFolder(root=tmp_path)).keys() >= {"PGSSLMODE"}
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "theirs:1")
     assert environment(StateFolder(root=tmp_path)).keys() >= {"PGSSLMODE", "KAFKA_CONFIG_SECURITY_PROTOCOL"}
+
+
+def test_what_the_caller_says_of_topics_groups_and_publishing_is_the_stacks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = {
+        "RATINGS_PUBLISH_AGGREGATES": "true",
+        "RATINGS_DEAD_LETTER_TOPIC": "dl",
+        "RATINGS_CONSUMER_GROUP": "mine",
+        "TOPIC_REPLICATION_FACTOR": "1",
+    }
+    for variable, value in said.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("KAFKA_CONFIG_SASL_PASSWORD", "secret")
+    ours = stack(StateFolder(root=tmp_path))
+    assert ours.items() >= said.items()
+    assert "KAFKA_CONFIG_SASL_PASSWORD" not in ours
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "theirs:1")
+    assert stack(StateFolder(root=tmp_path))["KAFKA_CONFIG_SASL_PASSWORD"] == "secret"
 
 
 @pytest.mark.parametrize("name", ["PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE"])

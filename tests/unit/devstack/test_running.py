@@ -52,6 +52,24 @@ def test_a_stack_on_somebodys_database_is_joined_by_libpqs_variables(state: Stat
     assert stat.S_IMODE(state.running.stat().st_mode) == 0o600
 
 
+def test_settings_of_the_stack_are_joined_and_ones_own_win(state: StateFolder) -> None:
+    announce(state, environment={"RATINGS_CONSUMER_GROUP": "ours", "RATINGS_TOPIC": "ours"}, web="http://127.0.0.1:1")
+    environ = {"RATINGS_TOPIC": "mine"}
+    join_running_stack(environ)
+    assert environ == {"RATINGS_TOPIC": "mine", "RATINGS_CONSUMER_GROUP": "ours"}
+
+
+def test_another_kafka_is_not_told_the_password_of_the_stacks(state: StateFolder) -> None:
+    theirs = {"KAFKA_BOOTSTRAP_SERVERS": "theirs:1", "KAFKA_CONFIG_SASL_PASSWORD": "secret"}
+    announce(state, environment=theirs, web="http://127.0.0.1:1")
+    empty: dict[str, str] = {}
+    join_running_stack(empty)
+    assert empty == theirs
+    other = {"KAFKA_BOOTSTRAP_SERVERS": "other:1"}
+    join_running_stack(other)
+    assert other == {"KAFKA_BOOTSTRAP_SERVERS": "other:1"}
+
+
 def test_nothing_is_joined_once_the_stack_has_withdrawn(state: StateFolder) -> None:
     withdraw(state)
     withdraw(state)

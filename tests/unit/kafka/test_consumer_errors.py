@@ -1,5 +1,6 @@
 """Which of the client's errors end a consumer, and which it goes on from."""
 
+from concurrent.futures import Future
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from workers.kafka.commits import understood
 from workers.kafka.consumer import KafkaGroupConsumer
-from workers.kafka.errors import InstanceFenced, OffsetNotAvailable, RequestRefused, TopicNotFound
+from workers.kafka.errors import BrokerUnavailable, InstanceFenced, OffsetNotAvailable, RequestRefused, TopicNotFound
 from workers.kafka.group import Commit, NotCommitted
 
 
@@ -105,3 +106,21 @@ def test_a_position_that_is_not_there_says_so_though_nobody_tells_what_is(consum
 )
 def test_a_position_that_is_not_there_is_told_with_what_is(there, said):
     assert said in str(OffsetNotAvailable(topic="t", partition=0, wanted=10, there=there))
+
+
+def test_a_broker_that_does_not_answer_is_what_is_waited_for_until_one_does(monkeypatch, settings):
+    settings.KAFKA_CLIENT_CONFIG = {"bootstrap.servers": "127.0.0.1:1"}
+    consumer = KafkaGroupConsumer(group="g", topic="t", topic_id="its id")
+    answer = Future()
+    asked = SimpleNamespace(describe_topics=lambda topics, request_timeout: {"t": answer}, poll=lambda timeout: 0)
+    monkeypatch.setattr(consumer._identity, "_client", asked)
+    assert consumer.waiting_for is None
+    answer.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+    with pytest.raises(BrokerUnavailable):
+        consumer.check_topic()
+    assert consumer.waiting_for.startswith("No Kafka broker at 127.0.0.1:1 answered within 5 s.")
+    answer = Future()
+    answer.set_result(SimpleNamespace(topic_id="its id"))
+    consumer.check_topic()
+    assert consumer.waiting_for is None
+    consumer.close()

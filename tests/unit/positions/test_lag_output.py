@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -91,6 +92,11 @@ def test_the_table_tells_what_is_out_of_the_ordinary():
     assert "2 partitions, 7 dead letters" in text
     assert "older-id" in text
     assert "last moved 3 d ago" in text
+
+
+def test_one_partition_with_one_letter_is_told_in_the_singular():
+    alone = replace(BEFORE, partitions=1, dead_letters=1)
+    assert ": 1 partition, 1 dead letter, " in lag_table(group_lag(partition(0), former=[alone]), output=io.StringIO())
 
 
 def test_a_group_that_has_read_nothing_is_told_from_one_that_has():

@@ -1,5 +1,6 @@
 """The list of dead letters, a page about each, and what may be done with them; none can be edited."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -28,8 +29,8 @@ else:
 class DeadLetterAdmin(_DeadLetterModelAdmin):
     """Dead letters. To replay wants the permission to change them, to discard that to delete them."""
 
-    list_display = ["place", "field", "reason", "timestamp", "created_at", "attempts"]
-    list_display_links = ["place"]
+    list_display = ["id", "place", "group", "time", "field", "reason", "set_aside", "attempts"]
+    list_display_links = ["id", "place"]
     list_filter = [("topic", AmongLatest), ("group", AmongLatest), ("field", AmongLatest)]
     show_facets = admin.ShowFacets.NEVER
     ordering = ["-pk"]
@@ -37,11 +38,11 @@ class DeadLetterAdmin(_DeadLetterModelAdmin):
     actions = ["replay", "discard"]
     paginator = BoundedPaginator
     show_full_result_count = False
-    search_fields = ["reason"]
-    search_help_text = "Words of the reason."
+    search_fields = ["=id", "reason"]
+    search_help_text = "An id, or words of the reason."
     fieldsets = [
-        ("Why", {"fields": ["reason", "field", "attempts", "created_at"]}),
-        ("Where", {"fields": ["topic", "partition", "offset", "timestamp", "group", "topic_id", "cluster_id"]}),
+        ("Why", {"fields": ["id", "reason", "field", "attempts", "set_aside"]}),
+        ("Where", {"fields": ["topic", "partition", "offset", "time", "group", "topic_id", "cluster_id"]}),
         ("What", {"fields": ["key_as_text", "value_as_text", "headers_as_text"]}),
         ("Mirror topic", {"fields": ["mirrored_at", "mirror_refusal"]}),
     ]
@@ -53,6 +54,16 @@ class DeadLetterAdmin(_DeadLetterModelAdmin):
     def place(self, letter: DeadLetter) -> str:
         """Topic, partition and offset."""
         return str(letter)
+
+    @admin.display(description="Time (UTC)")
+    def time(self, letter: DeadLetter) -> str | None:
+        """The one that it has among the writes of its rating, in full: it decides what a replay overwrites."""
+        return None if letter.timestamp is None else _spoken(letter.timestamp, "microseconds").removesuffix("000")
+
+    @admin.display(description="Set aside (UTC)")
+    def set_aside(self, letter: DeadLetter) -> str:
+        """When it became a dead letter."""
+        return _spoken(letter.created_at, "seconds")
 
     @admin.display(description="Key")
     def key_as_text(self, letter: DeadLetter) -> SafeString:
@@ -134,6 +145,10 @@ class DeadLetterAdmin(_DeadLetterModelAdmin):
 
     def _may(self, request: HttpRequest, what: str) -> bool:
         return request.user.has_perm(f"ingestion.{what}_deadletter")
+
+
+def _spoken(moment: datetime, precision: str) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", precision)
 
 
 def _preformatted(text: str) -> SafeString:

@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -41,14 +42,14 @@ def settle_selected(
     confirmed = _number(request.POST.get("up_to"))
     if confirmed is None:
         return _question(model_admin, request, letters, verb=verb, up_to=latest_id(letters))
-    counts: Counter[Outcome] = Counter()
-    failures: list[Settled] = []
+    tally = _Tally()
     up_to, deadline = confirmed, time.monotonic() + _SECONDS_A_REQUEST
     try:
         for ids in letter_chunks(letters, up_to=up_to):
-            settled = _settled(request, ids, settle)
-            counts.update(one.outcome for one in settled)
-            failures += [one for one in settled if one.outcome is Outcome.FAILED][: _SHOWN_FAILURES - len(failures)]
+            in_hand = DeadLetter.objects.only("topic", "partition", "offset").in_bulk(ids)
+            settled = settle(ids)
+            _log_who(request, in_hand, settled)
+            tally.add(in_hand, settled)
             up_to = ids[-1] - 1
             if time.monotonic() > deadline:
                 break
@@ -56,25 +57,38 @@ def settle_selected(
         messages.error(request, f"{error}. What is not done yet is as it was.")
         return None
     finally:
-        _tell(request, verb, counts, failures)
+        _tell(request, verb, tally)
     if letters.filter(pk__lte=up_to).exists():
         return _question(model_admin, request, letters, verb=verb, up_to=up_to)
     return None
 
 
-def _settled(
-    request: HttpRequest, ids: Sequence[int], settle: Callable[[Sequence[int]], Sequence[Settled]]
-) -> Sequence[Settled]:
-    """Settles these, and enters who did it into the log of the admin: a letter a row, as the page about one does."""
+@dataclass(slots=True)
+class _Tally:
+    """How many letters came to which end, and the first failures in words."""
+
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+
+    def add(self, letters: Mapping[int, DeadLetter], settled: Sequence[Settled]) -> None:
+        self.counts.update(one.outcome for one in settled)
+        failed = [one for one in settled if one.outcome is Outcome.FAILED][: _SHOWN_FAILURES - len(self.failures)]
+        self.failures += [letter_words(letters[one.letter_id], one) for one in failed]
+
+
+def _log_who(request: HttpRequest, letters: Mapping[int, DeadLetter], settled: Sequence[Settled]) -> None:
+    """Enters who settled which into the log of the admin: a letter a row, as the page about one does."""
     user_id = request.user.pk
     assert user_id is not None  # the admin lets nobody in who has not logged in
-    letters = DeadLetter.objects.only("topic", "partition", "offset").in_bulk(ids)
-    settled = settle(ids)
     for outcome in _LOGGED:
         done = [letters[one.letter_id] for one in settled if one.outcome is outcome and one.letter_id in letters]
         if done:
             LogEntry.objects.log_actions(user_id, done, CHANGE, change_message=str(outcome))
-    return settled
+
+
+def letter_words(letter: DeadLetter, settled: Settled) -> str:
+    """What became of which letter. Begins with a word, as Django makes a message's first character a capital."""
+    return f"Letter {settled.letter_id}, {letter}: {outcome_words(settled)}"
 
 
 def outcome_words(settled: Settled) -> str:
@@ -117,14 +131,14 @@ def _question(
     return TemplateResponse(request, "admin/ingestion/deadletter/settle_selected.html", context)
 
 
-def _tell(request: HttpRequest, verb: str, counts: Counter[Outcome], failures: Sequence[Settled]) -> None:
+def _tell(request: HttpRequest, verb: str, tally: _Tally) -> None:
+    counts = tally.counts
     if not counts:
         return
     log.info("dead_letters_settled", verb=verb, user=request.user.pk, **{str(key): n for key, n in counts.items()})
     words = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in Outcome if counts[outcome])
-    examples = "".join(f" {one.letter_id}: {outcome_words(one)}" for one in failures)
-    level = messages.WARNING if failures else messages.SUCCESS
-    messages.add_message(request, level, f"{verb.capitalize()}: {words}.{examples}")
+    level = messages.WARNING if tally.failures else messages.SUCCESS
+    messages.add_message(request, level, " ".join([f"{verb.capitalize()}: {words}.", *tally.failures]))
 
 
 def _number(text: str | None) -> int | None:

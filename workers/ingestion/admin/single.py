@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from ratings.errors import InvalidRating
-from workers.ingestion.admin.selected import outcome_words
+from workers.ingestion.admin.selected import letter_words, outcome_words
 from workers.ingestion.dead_letters.payloads import printable
 from workers.ingestion.dead_letters.selectors import letter_get
 from workers.ingestion.dead_letters.settling import (
@@ -96,7 +96,7 @@ def _replayed(request: HttpRequest, letter: DeadLetter, form: MendForm) -> Settl
 def _told(model_admin: Admin, request: HttpRequest, letter: DeadLetter, settled: Settled) -> HttpResponse:
     model_admin.log_change(request, letter, str(settled.outcome))
     level = messages.WARNING if settled.outcome is Outcome.GONE else messages.SUCCESS
-    messages.add_message(request, level, f"{letter}: {outcome_words(settled)}")
+    messages.add_message(request, level, letter_words(letter, settled))
     return HttpResponseRedirect(reverse("admin:ingestion_deadletter_changelist"))
 
 

@@ -19,7 +19,8 @@ _WINDOW = 10_000
 class Allowance:
     """How many dead letters one batch may bring, as the messages just before it are counted too.
 
-    `messages` are those of the window, the batch's included; `letters` those that were kept of the ones before it.
+    `messages` are those of the window, the batch's included; `letters` those that were kept of the ones before it. Of a
+    batch that the window cuts they are in proportion.
     """
 
     ratio: float
@@ -46,17 +47,17 @@ class Allowance:
         part, letter = next((part, letter) for part in batch for letter in part.letters)
         what = f"{letter.field}: {letter.reason}" if letter.field else letter.reason
         raise TooManyDeadLetters(
-            f"At least {self.letters + batch.letters} of the last {self.messages} messages cannot be applied, which is "
-            f"more than the share of {self.ratio:g} that is tolerated; the next of them is offset {letter.offset} of "
+            f"Some {self.letters + batch.letters} or more of the last {self.messages} messages cannot be applied: more "
+            f"than the share of {self.ratio:g} that is tolerated. The next of them is offset {letter.offset} of "
             f"partition {part.partition} ({what})."
         )
 
 
 class DeadLetterBreaker:
-    """Weighs each batch together with the batches just before it, up to some 10,000 messages.
+    """Weighs each batch together with the messages just before it, 10,000 in all if there were so many.
 
     It trips at 100 dead letters or more in 1,000 messages or more if they are more than `ratio` (above 0, at most 1)
-    of them. A single long batch is weighed by itself. What was counted is forgotten with the process.
+    of them. A batch of 10,000 or more is weighed by itself. What was counted is forgotten with the process.
     """
 
     def __init__(self, ratio: float = DEFAULT_RATIO) -> None:
@@ -67,14 +68,23 @@ class DeadLetterBreaker:
 
     def allowance(self, messages: int) -> Allowance:
         """What a next batch of so many messages may bring."""
-        while self._batches and self._messages - self._batches[0][0] + messages >= _WINDOW:
-            oldest_messages, oldest_letters = self._batches.popleft()
-            self._messages -= oldest_messages
-            self._letters -= oldest_letters
-        return Allowance(ratio=self._ratio, messages=self._messages + messages, letters=self._letters)
+        weighed, letters = self._messages + messages, self._letters
+        for old_messages, old_letters in self._batches:
+            if weighed <= _WINDOW:
+                break
+            outside = min(weighed - _WINDOW, old_messages)
+            weighed -= outside
+            letters -= math.ceil(old_letters * outside / old_messages)
+        return Allowance(ratio=self._ratio, messages=weighed, letters=letters)
 
     def count(self, *, messages: int, letters: int) -> None:
         """Takes note of a batch that was written."""
+        if not messages:
+            return
         self._batches.append((messages, letters))
         self._messages += messages
         self._letters += letters
+        while self._messages - self._batches[0][0] >= _WINDOW:
+            oldest_messages, oldest_letters = self._batches.popleft()
+            self._messages -= oldest_messages
+            self._letters -= oldest_letters

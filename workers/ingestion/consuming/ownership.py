@@ -139,7 +139,8 @@ class Ownership:
         if self._taken_away and not self._retakes.allow():
             raise TakenOverRepeatedly(
                 f"Partitions {sorted(self._unclaimed)} were taken from this consumer more than {_RETAKES_PER_MINUTE} "
-                "times in a minute. Does another consumer of this group read the topic through another address?"
+                "times in a minute. Does another consumer of this group read the topic through another address, or was "
+                "`manage.py move_offsets` run again and again?"
             )
         try:
             claims = self._take(sorted(self._unclaimed))

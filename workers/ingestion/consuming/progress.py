@@ -17,12 +17,14 @@ log = structlog.get_logger(__name__)
 _LOOK_EVERY = 0.2
 _REPORT_EVERY = 5.0
 _IDLE_REPORT_EVERY = 60.0
+_NOTHING_OWNED = "no partition is assigned to this process: the group is being rebalanced, or others have them all"
 
 
 class ProgressLog:
     """Says every 5 s how fast the consumer is and how far behind, and once a minute while nothing changes.
 
-    `quiet` is for when a bar on the terminal says it.
+    The lag is None where nobody knows it: without a partition, before Kafka has told where they all end, and while it
+    does not answer. `quiet` is for when a bar on the terminal says it.
     """
 
     def __init__(self, source: GroupConsumer, *, quiet: bool = False, clock: Clock | None = None) -> None:
@@ -60,17 +62,23 @@ class ProgressLog:
 
     def _found(self, consumer: RatingConsumer, rate: float) -> dict[str, Any]:
         tally, settled = consumer.tally, consumer.settled
-        ends = self._source.known_ends(settled)
+        kafka_is_away = self._source.waiting_for
         return {
             "events_per_second": round(rate),
-            "lag": sum(max(0, end - settled[partition]) for partition, end in ends.items()),
+            "lag": None if kafka_is_away else _lag(settled, self._source.known_ends(settled)),
             "partitions": len(settled),
             "batch": tally.last_batch,
             "write_milliseconds": round(tally.write_seconds * 1000),
             "dead_lettered": tally.dead_lettered,
             "skipped": tally.skipped,
-            "waiting_for": consumer.waiting_for,
+            "waiting_for": consumer.waiting_for or kafka_is_away or (None if settled else _NOTHING_OWNED),
         }
+
+
+def _lag(settled: Mapping[int, int], ends: Mapping[int, int]) -> int | None:
+    if not settled or not settled.keys() <= ends.keys():
+        return None
+    return sum(max(0, ends[partition] - position) for partition, position in settled.items())
 
 
 class CaughtUp:

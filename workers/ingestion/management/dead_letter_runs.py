@@ -40,6 +40,8 @@ def settle_named(run: Run, letter_ids: Sequence[int], *, say: Say) -> int:
     parts = (ids[at : at + _NAMED_AT_ONCE] for at in range(0, len(ids), _NAMED_AT_ONCE))
     tally = _Tally(say=say, shown=frozenset(Outcome))
     code = _work_through(run, parts, len(ids), tally)
+    if code:
+        say(_last_words(run, len(ids), tally))
     return code or int(tally.counts[Outcome.FAILED] + tally.counts[Outcome.GONE] > 0)
 
 
@@ -57,7 +59,7 @@ def settle_matching(run: Run, wanted: LetterFilter, *, say: Say, ask: Callable[[
     ask(f"{run.verb} {count:,} dead letter{'' if count == 1 else 's'}?")
     tally = _Tally(say=say, shown=frozenset({Outcome.FAILED}), most=_SHOWN_FAILURES)
     code = _work_through(run, letter_chunks(letters, up_to=up_to), count, tally)
-    say(f"{run.verb}: {outcomes_in_words(tally.counts)}.")
+    say(_last_words(run, count if code else 0, tally))
     return code or int(tally.counts[Outcome.FAILED] > 0)
 
 
@@ -81,11 +83,21 @@ class _Tally:
                     self.say("… more are not shown: `manage.py dead_letters list` has their reasons.")
 
 
+def _last_words(run: Run, count: int, tally: _Tally) -> str:
+    """What was done, and how many of `count` letters were not tried."""
+    left = count - tally.counts.total()
+    not_tried = f"; {left:,} not tried, and as they were" if left > 0 else ""
+    return f"{run.verb}: {outcomes_in_words(tally.counts)}{not_tried}."
+
+
 def _work_through(run: Run, parts: Iterable[Sequence[int]], count: int, tally: _Tally) -> int:
+    shares_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     with (
         two_stage_shutdown(first_words="Finishing the letters in hand.") as shutdown,
         shown_progress(title=run.verb, unit="letters", stream=sys.stderr) as meter,
     ):
+        if shares_terminal:
+            tally.say = meter.say  # a line of standard output's own would stand in the middle of the bar
         for part in parts:
             if shutdown.is_requested:
                 return shutdown.exit_code

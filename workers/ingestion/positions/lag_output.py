@@ -72,12 +72,17 @@ def _notes(lag: GroupLag) -> list[str]:
     if states & {State.DELETED_UNREAD, State.PAST_END}:
         notes.append("A consumer stops at a position that its partition does not have: see manage.py move_offsets.")
     notes += [
-        f"Positions in another topic of this name, which is no more or in another cluster: {former.partitions} "
-        f"partitions, {former.dead_letters:,} dead letters, {former.skipped:,} skipped, last moved "
+        f"Positions in another topic of this name, which is no more or in another cluster: "
+        f"{_counted(former.partitions, 'partition')}, {_counted(former.dead_letters, 'dead letter')}, "
+        f"{former.skipped:,} skipped, last moved "
         f"{_ago(former.moved_at, lag.taken_at)} ago (topic id {former.topic_id}, cluster {former.cluster_id})."
         for former in lag.former_topics
     ]
     return notes
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _partition(part: PartitionLag) -> dict[str, object]:

@@ -6,6 +6,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from movieapp.database_errors import database_errors_told
+
 PASSWORD_VARIABLE = "DJANGO_SUPERUSER_PASSWORD"  # noqa: S105 - the name of a variable
 
 
@@ -23,7 +25,8 @@ class Command(BaseCommand):
         password = os.environ.get(PASSWORD_VARIABLE, "")
         if not password:
             raise CommandError(f"Set the environment variable {PASSWORD_VARIABLE}: the password to give to {username}.")
-        created = ensure_superuser(username=username, password=password)
+        with database_errors_told():
+            created = ensure_superuser(username=username, password=password)
         self.stdout.write(f"{username}: {'made' if created else 'password set'}")
 
 

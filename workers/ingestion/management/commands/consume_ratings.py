@@ -31,7 +31,8 @@ class Command(BaseCommand):
         "Start it several times, or with --processes, to share the partitions. "
         "The first SIGTERM or Ctrl-C finishes the batch in hand, the second ends at once. "
         "Exit code: 0 after a clean stop or once caught up; 143 or 130 when it was stopped before it had caught up; "
-        "1 when it cannot go on."
+        "1 when it cannot go on. A database that is away is waited for, and so is a broker that has answered once; one "
+        "that does not answer within 30 s at the start ends it with 1."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -85,9 +86,9 @@ class Command(BaseCommand):
             type=share,
             default=DEFAULT_RATIO,
             metavar="SHARE",
-            help="Stop with 1, and write nothing of the batch in hand, when more than this share of the latest "
-            "messages cannot be applied: 100 at least, of 1,000 at least. Above 0; 1 never stops "
-            "(default: %(default)s).",
+            help="Stop with 1, and write nothing of the batch in hand, when more than this share of the last 10,000 "
+            "messages (of the batch, where it is larger) cannot be applied: 100 at least, of 1,000 at least. Above 0; "
+            "1 never stops (default: %(default)s).",
         )
         parser.add_argument("--supervisor", type=whole_number, help=SUPPRESS)  # how --processes starts its own
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from movieapp.database_errors import database_errors_told
 from ratings.errors import InvalidRating
 from ratings.events import checked_id
-from workers.ingestion.erasure import PersonalData, erase_user
+from workers.ingestion.erasure import PersonalData, erase_user, unclear_in_words
 from workers.ingestion.errors import UnknownUser
-from workers.ingestion.management.asking import is_confirmed
+from workers.ingestion.management.asking import is_confirmed_on_terminal
 
 _LIMIT = (
     "Events of this person that are still in Kafka bring them back when they are read (again): they are gone once\n"
@@ -28,7 +29,7 @@ class Command(BaseCommand):
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         parser.formatter_class = RawDescriptionHelpFormatter
-        parser.epilog = f"{_LIMIT}\n\nexit codes: 0 removed, 1 nothing was removed, 2 wrong options"
+        parser.epilog = f"{_LIMIT}\n\nexit codes: 0 removed, 1 nothing was removed, 2 wrong options, 130 stopped"
         return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -41,12 +42,20 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="do not ask")
 
     def handle(self, *args: Any, user_id: str, provider: str | None, yes: bool, **options: Any) -> None:
+        def confirm(found: PersonalData) -> bool:
+            return self._confirmed(user_id, found, yes=yes)
+
         try:
-            removed = erase_user(
-                user_id=user_id, provider_id=provider, confirm=lambda found: self._confirmed(user_id, found, yes=yes)
-            )
+            with database_errors_told():
+                removed = erase_user(user_id=user_id, provider_id=provider, confirm=confirm)
         except UnknownUser as error:
             raise CommandError(str(error)) from None
+        except KeyboardInterrupt:
+            raise CommandError(
+                "Stopped by Ctrl-C: nothing was removed, unless it came at the very end. All of it is one transaction; "
+                "run it again to see.",
+                returncode=130,
+            ) from None
         if removed is None:
             raise CommandError("Nothing was removed: not confirmed.")
         self.stdout.write(f"Removed: {_summary(removed)}.")
@@ -60,13 +69,11 @@ class Command(BaseCommand):
             self.stdout.write(f"  {name}: {rater.ratings} rating{_s(rater.ratings)}, {traces}")
         self.stdout.write(f"  {found.dead_letters} dead letter{_s(found.dead_letters)}")
         if found.unclear_letters:
-            self.stdout.write(
-                f"  Not removed: {found.unclear_letters} dead letter{_s(found.unclear_letters)} with this text and "
-                "without a user (or provider) to compare. Look at them in the admin."
-            )
+            self.stdout.write(f"  Not removed: {unclear_in_words(found.unclear_letters)}")
         if yes:
             return True
-        return is_confirmed(self.stdout, "Remove all of this? It cannot be undone.")
+        question = "Remove all of this? It cannot be undone."
+        return is_confirmed_on_terminal(self.stdout, question, undone="Nothing was removed")
 
 
 def _summary(removed: PersonalData) -> str:

@@ -15,7 +15,7 @@ class Command(BaseCommand):
         "Show per partition where a consumer group stands: its position as committed in the database, the end of the "
         "partition, how many offsets lie between (the lag), by how many a second it has moved (in the last second, or "
         "since the look before), and which member of the group owns it. Exit code: 0, however far behind the group is; "
-        "1 when Kafka or the database does not answer."
+        "1 when Kafka or the database does not answer; 130 when Ctrl-C ends it, but for --watch, whose end that is."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -40,4 +40,6 @@ class Command(BaseCommand):
                 output=sys.stdout,
             )
         except KeyboardInterrupt:
+            if watch is None:
+                raise
             sys.stdout.write("\n")

@@ -70,7 +70,8 @@ class Command(BaseCommand):
         if moved is None:
             raise CommandError("Nothing was moved: not confirmed.")
         again, skipped = sum(move.read_again for move in moved), sum(move.skipped for move in moved)
-        self.stdout.write(f"Moved {len(moved)} partitions: {again:,} offsets are read again, {skipped:,} skipped.")
+        partitions_moved = "1 partition" if len(moved) == 1 else f"{len(moved)} partitions"
+        self.stdout.write(f"Moved {partitions_moved}. Offsets that are read again: {again:,}, skipped: {skipped:,}.")
 
     def _confirmed(self, request: MoveRequest, planned: Sequence[Move], *, yes: bool) -> bool:
         self.stdout.write(_text(request, planned, self.stdout), ending="")

@@ -21,9 +21,16 @@ class Command(BaseCommand):
             "--timeout", type=seconds, default=30.0, metavar="SECONDS", help="how long Kafka may take (default 30)"
         )
 
-    def handle(self, *args: Any, timeout: float, **options: Any) -> None:
+        parser.add_argument(
+            "--aggregates",
+            action="store_true",
+            help="also the topic of the aggregates where RATINGS_PUBLISH_AGGREGATES is off, for publish_aggregates "
+            "--once --resync",
+        )
+
+    def handle(self, *args: Any, timeout: float, aggregates: bool, **options: Any) -> None:
         try:
-            ensured = ensure_topics(wanted_topics(), timeout=timeout)
+            ensured = ensure_topics(wanted_topics(aggregates=aggregates), timeout=timeout)
         except KafkaError as error:
             raise CommandError(str(error)) from None
         for topic in ensured:

@@ -39,6 +39,7 @@ class TimedLoad:
         self._latest = [0] * partitions
         self._time = int(time.time() * 1000) - _EARLIER_MS
         self._earlier: list[tuple[Key, int | None, int, int]] = []
+        self._ahead: set[int] = set()
         self._random = random.Random(seed)
         settings = {"bootstrap.servers": servers, "linger.ms": 5, "enable.idempotence": True}
         self._producer = Producer({**settings, "reconnect.backoff.max.ms": 500, "log_level": 2})
@@ -53,7 +54,7 @@ class TimedLoad:
 
     def _send_one(self) -> None:
         self._time += 2
-        assert self._time + _AHEAD_MS < time.time() * 1000, "the load has run out of times in the past"
+        assert self._time + 2 * _AHEAD_MS < time.time() * 1000, "the load has run out of times in the past"
         if self._random.random() < _POISON_SHARE:
             partition = self._random.randrange(len(self._ends))
             offset, moment = self._produce(partition, POISON, self._time)
@@ -71,7 +72,10 @@ class TimedLoad:
         partition = (self._random.randrange(len(self._ends)) if away else record) % len(self._ends)
         sent_at = self._time
         if not self._once and self._random.random() < _AHEAD_SHARE:
-            sent_at += self._random.randrange(1, _AHEAD_MS, 2)  # odd: nobody else's
+            sent_at += self._random.randrange(1, _AHEAD_MS, 2)  # odd, as no other is but one that is ahead too
+            while sent_at in self._ahead:
+                sent_at += 2
+            self._ahead.add(sent_at)
         event = (str(record), str(user)), tenths, sent_at, partition
         if not self._once:
             self._remember(event)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from movieapp.words import counted
 from ratings.checking.id_space import IdSpace
 from ratings.checking.looking import Fault, Finding, Sums
 from ratings.checking.running import CheckReport
@@ -43,11 +44,6 @@ def summary(report: CheckReport, spaces: Sequence[IdSpace], *, repair: bool) -> 
             "look at what else writes to the table ratings_rating, or how it was restored. They are left as they are."
         )
     yield from (f"Warning: {space}." for space in spaces if space.is_short)
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 record`, `2,000 records`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _line(finding: Finding) -> str:

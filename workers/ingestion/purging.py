@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import Min
 from django.utils import timezone
 
+from movieapp.words import counted
 from ratings.purging import PurgeStep, tombstones_purge
 from workers.ingestion.errors import IngestionError
 from workers.ingestion.models import DeadLetter
@@ -100,7 +101,7 @@ def _in_words(age: timedelta) -> str:
     minutes, seconds = divmod(age.seconds, 60)
     hours, minutes = divmod(minutes, 60)
     parts = {"day": age.days, "hour": hours, "minute": minutes, "second": seconds}
-    words = [f"{count:,} {unit}{'' if count == 1 else 's'}" for unit, count in parts.items() if count]
+    words = [counted(count, unit) for unit, count in parts.items() if count]
     return " ".join(words) or "less than a second"
 
 

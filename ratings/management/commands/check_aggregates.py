@@ -8,11 +8,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from movieapp.database_errors import database_errors_told
 from movieapp.progress import shown_progress
+from movieapp.words import counted
 from ratings.checking.id_space import id_spaces
 from ratings.checking.running import CheckReport, aggregates_check
 from ratings.errors import InvalidRating, RecordNotFound
 from ratings.events import checked_id
-from ratings.management.check_output import counted, exit_code, summary
+from ratings.management.check_output import exit_code, summary
 
 _INTERRUPTED = 130
 

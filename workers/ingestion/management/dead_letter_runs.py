@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from movieapp.progress import shown_progress
+from movieapp.words import counted
 from workers.ingestion.dead_letters.selectors import LetterFilter, latest_id, letter_chunks
 from workers.ingestion.dead_letters.settling import Outcome, Settled
 from workers.ingestion.errors import IngestionError
@@ -56,7 +57,7 @@ def settle_matching(run: Run, wanted: LetterFilter, *, say: Say, ask: Callable[[
     if not count:
         say("No dead letters match.")
         return 0
-    ask(f"{run.verb} {count:,} dead letter{'' if count == 1 else 's'}?")
+    ask(f"{run.verb} {counted(count, 'dead letter')}?")
     tally = _Tally(say=say, shown=frozenset({Outcome.FAILED}), most=_SHOWN_FAILURES)
     code = _work_through(run, letter_chunks(letters, up_to=up_to), count, tally)
     say(_last_words(run, count if code else 0, tally))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
+from movieapp.words import counted
 from workers.ingestion.positions.lag import FormerTopic, GroupLag, PartitionLag, State
 from workers.ingestion.positions.tables import Column, Output, table_text
 from workers.kafka.members import GroupMember
@@ -73,16 +74,12 @@ def _notes(lag: GroupLag) -> list[str]:
         notes.append("A consumer stops at a position that its partition does not have: see manage.py move_offsets.")
     notes += [
         f"Positions in another topic of this name, which is no more or in another cluster: "
-        f"{_counted(former.partitions, 'partition')}, {_counted(former.dead_letters, 'dead letter')}, "
+        f"{counted(former.partitions, 'partition')}, {counted(former.dead_letters, 'dead letter')}, "
         f"{former.skipped:,} skipped, last moved "
         f"{_ago(former.moved_at, lag.taken_at)} ago (topic id {former.topic_id}, cluster {former.cluster_id})."
         for former in lag.former_topics
     ]
     return notes
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _partition(part: PartitionLag) -> dict[str, object]:

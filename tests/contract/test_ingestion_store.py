@@ -6,9 +6,10 @@ import pytest
 
 from ratings.events import RatingEvent
 from tests.ingestion_stores import TIME, MemoryDatabase, PostgresDatabase, letter, part, raters, take, write
+from tests.rating_tables import own_connection
 from workers.ingestion.consuming.batch import Batch
 from workers.ingestion.delivery import Delivery
-from workers.ingestion.errors import Fenced
+from workers.ingestion.errors import Fenced, StoreUnavailable
 from workers.kafka.group import Commit
 
 
@@ -267,6 +268,37 @@ def test_at_most_once_passes_over_nothing_that_it_has_written(database):
     write(store, batch)
     assert write(store, batch.passing({0})).skipped == 0
     assert database.skipped() == {("rating", 0): 0}
+
+
+def test_what_is_tried_out_leaves_no_trace_and_can_be_written(database):
+    store = database.store(delivery=Delivery.AT_MOST_ONCE)
+    batch = Batch([part(take(store, 0)[0], "ab", letters=[letter(2)])])
+    for tried in (batch, batch.passing({0})):
+        store.try_out(tried)
+        assert (store.positions(), database.standing(), database.letters()) == ({0: 0}, {}, [])
+    write(store, batch)
+    assert (store.positions(), raters(database), len(database.letters())) == ({0: 3}, {"a", "b"}, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("table", "users", "letters"), [("ratings_rating", "a", []), ("ingestion_deadletter", "", [0])]
+)
+def test_what_cannot_be_written_cannot_be_tried_out_though_positions_move(postgres, table, users, letters):
+    store = postgres.store(delivery=Delivery.AT_MOST_ONCE)
+    batch = Batch([part(take(store, 0)[0], users, letters=[letter(offset) for offset in letters])])
+    with own_connection() as owner:
+        owner.execute(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION USING errcode = 'disk_full'; END $$;"
+            f"CREATE TRIGGER full_disk BEFORE INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION full_disk()"
+        )
+        try:
+            with pytest.raises(StoreUnavailable):
+                store.try_out(batch)
+            assert write(store, batch.passing({0})).skipped == 1
+        finally:
+            owner.execute("DROP FUNCTION full_disk CASCADE")
 
 
 @pytest.mark.parametrize("trouble", ["taken", "behind", "unknown"])

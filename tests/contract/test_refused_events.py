@@ -141,6 +141,9 @@ def test_more_refused_events_than_are_allowed_write_nothing(database, bad):
     batch = batch_of(take(store, 0), *users, *good)
     with pytest.raises(TooManyDeadLetters):
         store.apply(store.prepare(batch), allowance=Allowance(ratio=0.1, messages=1_000, letters=0))
+    with pytest.raises(TooManyDeadLetters):
+        store.try_out(batch, allowance=Allowance(ratio=0.1, messages=1_000, letters=0))
+    store.try_out(batch, allowance=Allowance(ratio=0.12, messages=1_000, letters=0))
     assert (database.standing(), database.letters(), store.positions()) == ({}, [], {0: 0})
     applied = store.apply(store.prepare(batch), allowance=Allowance(ratio=0.12, messages=1_000, letters=0))
     assert applied.refused == 120

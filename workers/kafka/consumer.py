@@ -11,15 +11,10 @@ from confluent_kafka import KafkaError as ClientError
 from workers.kafka.client import LastError, client_config, configuring, consumer_config, with_guarantees
 from workers.kafka.commits import UNKNOWN_EPOCH, told, understood
 from workers.kafka.ends import readable_ends
-from workers.kafka.errors import (
-    BrokerUnavailable,
-    KafkaError,
-    OffsetNotAvailable,
-    RequestRefused,
-    TopicNotFound,
-)
+from workers.kafka.errors import BrokerUnavailable, KafkaError, OffsetNotAvailable, RequestRefused, TopicNotFound
 from workers.kafka.group import Commit, Fetched, GroupListener, Message, NotCommitted, Start
 from workers.kafka.instance_name import InstanceName
+from workers.kafka.patience import answered_within
 from workers.kafka.topic_identity import TopicIdentity
 
 log = structlog.get_logger(__name__)
@@ -40,6 +35,8 @@ _GUARANTEES = {
 # partitions has few records: small fetches of all partitions took 2.7 times as many updates of aggregates.
 _READ_AHEAD = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 1_024}
 _ANSWER_SECONDS = 5.0
+# Without a broker the client would wait for the answers to its last commits, and that for the session's time-out.
+_LEAVE_SECONDS = 5.0
 _LEADER_MOVES = frozenset({ClientError.NOT_LEADER_FOR_PARTITION, ClientError.LEADER_NOT_AVAILABLE})
 _LEADER_MOVES_WAIT = 0.1
 # How long a killed member keeps its partitions from others. librdkafka's default of 45 s makes every crash an outage.
@@ -85,6 +82,7 @@ class KafkaGroupConsumer:
         with configuring():
             self._client = Consumer(self._config)
         self._listener: GroupListener | None = None
+        self._is_left_behind = False
         self._identity = TopicIdentity(topic=topic, topic_id=topic_id) if topic_id else None
 
     @property
@@ -205,8 +203,12 @@ class KafkaGroupConsumer:
             self._identity.check()
 
     def close(self) -> None:
-        """Leaves the group at once; partitions are revoked first."""
-        self._client.close()
+        """Leaves the group, partitions are revoked first; where nobody answers for 5 s the group finds that out."""
+        try:
+            answered_within(_LEAVE_SECONDS, self._client.close)
+        except TimeoutError:
+            self._is_left_behind = True
+            log.warning("kafka_not_left", waited_seconds=_LEAVE_SECONDS)
 
     def _joins_again(self, timeout: float) -> bool:
         """Whether it was time to. With another client: one that was refused never asks again."""
@@ -235,7 +237,8 @@ class KafkaGroupConsumer:
         self.resume(partition for partition, start in starts.items() if not start.paused)
 
     def _taken(self, tell: Callable[[Sequence[int]], None], partitions: list[TopicPartition]) -> None:
-        tell([partition.partition for partition in partitions])
+        if not self._is_left_behind:  # called by a `close` that is not waited for any more: the listener has gone on
+            tell([partition.partition for partition in partitions])
         if self._incremental:
             self._client.incremental_unassign(partitions)
         else:

@@ -104,7 +104,10 @@ class GroupListener(Protocol):
 
 
 class GroupConsumer(Protocol):
-    """One member of a consumer group on one topic. For a single thread, which is also that of the listener's calls."""
+    """One member of a consumer group on one topic. For a single thread.
+
+    The listener is called while that thread is in `fetch` or `close`, never later, though `close` may do it in another.
+    """
 
     @property
     def waiting_for(self) -> str | None:
@@ -128,7 +131,8 @@ class GroupConsumer(Protocol):
     def ends(self, partitions: Iterable[int]) -> Mapping[int, int]:
         """Where these end at the moment, or a transaction under way begins: what is before that can be read.
 
-        May be called from another thread. Raises BrokerUnavailable, TopicNotFound or RequestRefused.
+        May be called from another thread. Left out where nobody told it; raises BrokerUnavailable, TopicNotFound or
+        RequestRefused where nobody told any.
         """
 
     def pause(self, partitions: Iterable[int]) -> None:

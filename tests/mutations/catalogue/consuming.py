@@ -210,8 +210,35 @@ MUTATIONS = (
         name="loop-stall-behind-others",
         breaks="A partition that only waits for its turn behind others' backlog is taken over anew, again and again.",
         path=_CONSUMER,
-        old="all_there_was=len(fetched.messages) < _FETCH_MOST",
-        new="all_there_was=True",
+        old="brought < _FETCH_MOST",
+        new="True",
         tests=("tests/unit/consuming/test_stalling.py::test_a_partition_that_waits_behind_others_has_not_stalled",),
+    ),
+    Mutation(
+        name="loop-stall-held",
+        breaks="A partition of which nothing came while delivery was stopped is taken for stalled.",
+        path=_CONSUMER,
+        old="not self._held and brought",
+        new="brought",
+        tests=("tests/unit/consuming/test_stalling.py::test_what_comes_after_a_long_stop_of_delivery_has_not_stalled",),
+    ),
+    Mutation(
+        name="loop-stall-wiped",
+        breaks="Each look begins to count anew: behind a store that stops delivery again and again nobody ever stalls.",
+        path="workers/ingestion/consuming/stalling.py",
+        old="owed.get(part, self._times_dry)",
+        new="self._times_dry",
+        tests=(
+            "tests/unit/consuming/test_stalling.py::"
+            "test_a_partition_that_is_forgotten_while_the_store_is_slow_delivers_again",
+        ),
+    ),
+    Mutation(
+        name="loop-stop-awaits-commits",
+        breaks="At-most-once, when it stops without Kafka, begins a batch whose commit nobody answers, and loses it.",
+        path="workers/ingestion/consuming/committing.py",
+        old="or self._stops_without_kafka(batch)",
+        new="",
+        tests=("tests/unit/consuming/test_delivery.py::test_at_most_once_that_stops_without_kafka_begins_no_batch",),
     ),
 )

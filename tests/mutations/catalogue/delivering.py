@@ -9,6 +9,9 @@ _BATCH = "workers/ingestion/consuming/batch.py"
 _BEGINNING = "workers/ingestion/consuming/beginning.py"
 _KAFKA = "workers/kafka/consumer.py"
 _OF_DELIVERY = "tests/unit/consuming/test_delivery.py"
+_LOSES_ONE_OF_EACH = (
+    f"{_OF_DELIVERY}::test_at_most_once_loses_one_batch_of_each_member_to_a_store_that_answers_and_writes_nothing"
+)
 _OF_KAFKA = "tests/contract/test_group_consumer.py"
 _KILLS = "tests/acceptance/kills/test_kills.py"
 _OF_SEEKING = "tests/contract/test_group_consumer_seeking.py"
@@ -51,9 +54,67 @@ MUTATIONS = (
         name="at-most-once-risks-a-batch",
         breaks="At-most-once begins, and so loses, a batch while the database is known to be away.",
         path=_COMMITTING,
-        old=" or self._ownership.positions() is None:",
-        new=":",
+        old=" or self._ownership.positions() is None",
+        new="",
         tests=(f"{_OF_DELIVERY}::test_at_most_once_loses_nothing_to_a_store_that_went_away_before_the_batch",),
+    ),
+    Mutation(
+        name="at-most-once-takes-an-answer-for-a-write",
+        breaks="At-most-once risks a batch whenever a full database answers: it empties the topic and writes nothing.",
+        path="workers/ingestion/consuming/doubting.py",
+        old="        if any(part.events for part in batch):\n            self.is_there = False\n",
+        new="        self.is_there = False\n",
+        tests=(_LOSES_ONE_OF_EACH,),
+    ),
+    Mutation(
+        name="at-most-once-tries-nothing-out",
+        breaks="At-most-once commits, and loses, a batch each time that it looks whether a full database writes again.",
+        path=_COMMITTING,
+        old="not self._writer.doubt.allows(self._writer.waiting or batch, allowance)",
+        new="allowance is None",
+        tests=(_LOSES_ONE_OF_EACH,),
+    ),
+    Mutation(
+        name="at-most-once-tries-without-a-pause",
+        breaks="While the database writes nothing at-most-once tries a batch out ten times a second.",
+        path=_WRITING,
+        old="        if self.doubt.is_there:\n",
+        new="        if self.doubt.is_there and self._waiting is None:\n",
+        tests=(_LOSES_ONE_OF_EACH,),
+    ),
+    Mutation(
+        name="at-most-once-trusts-an-old-trial",
+        breaks="At-most-once begins a batch that was tried out before the database went away once more.",
+        path=_WRITING,
+        old="        self.doubt.failed()\n",
+        new="",
+        tests=(f"{_OF_DELIVERY}::test_at_most_once_tries_a_batch_out_anew_when_the_store_went_away_after_the_trial",),
+    ),
+    Mutation(
+        name="at-most-once-stops-with-a-risk",
+        breaks="A process that ends commits a batch for which there is not the time, and loses it.",
+        path=_COMMITTING,
+        old=" and seconds >= _LAST_BEGIN * self._seconds",
+        new="",
+        tests=(f"{_OF_DELIVERY}::test_a_stop_with_little_time_left_begins_no_further_batch_of_at_most_once",),
+    ),
+    Mutation(
+        name="left-unwritten-miscounted",
+        breaks="What is left at a stop is told without the batches that the writer has.",
+        path=_CONSUMER,
+        old="self._building.messages + self._writer.left,",
+        new="self._building.messages,",
+        tests=(f"{_OF_DELIVERY}::test_a_stop_tells_of_all_that_is_left_and_of_what_at_most_once_may_have_lost",),
+    ),
+    Mutation(
+        name="trial-kept",
+        breaks="Dead letters of a batch that is only tried out are kept, and count as met twice.",
+        path="workers/ingestion/consuming/postgres.py",
+        old="force_rollback=True):\n                self._keep",
+        new="force_rollback=False):\n                self._keep",
+        tests=(
+            "tests/contract/test_ingestion_store.py::test_what_is_tried_out_leaves_no_trace_and_can_be_written[postgres]",
+        ),
     ),
     Mutation(
         name="at-most-once-writes-what-kafka-refused",
@@ -164,6 +225,38 @@ MUTATIONS = (
         old='"enable.partition.eof": True',
         new='"enable.partition.eof": False',
         tests=(f"{_OF_KAFKA}::test_an_end_counts_what_is_no_message[cooperative]",),
+    ),
+    Mutation(
+        name="kafka-ends-beyond-the-readable",
+        breaks="A transaction under way counts as readable: its partition is taken for stalled.",
+        path="workers/kafka/ends.py",
+        old="READ_COMMITTED",
+        new="READ_UNCOMMITTED",
+        tests=("tests/contract/test_readable_ends.py::test_a_transaction_under_way_is_not_readable",),
+    ),
+    Mutation(
+        name="kafka-ends-all-or-none",
+        breaks="One partition without a leader hides where the others end, and whether they have stalled.",
+        path="workers/kafka/ends.py",
+        old="if failed is not None and not ends:",
+        new="if failed is not None:",
+        tests=("tests/unit/kafka/test_ends.py::test_a_partition_that_fails_is_left_out",),
+    ),
+    Mutation(
+        name="kafka-leaves-at-any-price",
+        breaks="Who leaves a Kafka that is away waits for the answers to its last commits.",
+        path=_KAFKA,
+        old="answered_within(_LEAVE_SECONDS, self._client.close)",
+        new="self._client.close()",
+        tests=("tests/unit/kafka/test_consumer_closing.py::test_a_client_that_does_not_close_is_left_behind",),
+    ),
+    Mutation(
+        name="kafka-left-behind-tells",
+        breaks="A client that nobody waits for any more takes partitions from a consumer that has gone on.",
+        path=_KAFKA,
+        old="if not self._is_left_behind:",
+        new="if True:",
+        tests=("tests/unit/kafka/test_consumer_closing.py::test_a_client_that_does_not_close_is_left_behind",),
     ),
     Mutation(
         name="kafka-begins-where-it-likes",

@@ -213,8 +213,8 @@ MUTATIONS = (
         name="breaker-drops-at-most-once",
         breaks="At-most-once tells Kafka that a batch is done which the breaker then stops: it is lost.",
         path=_COMMITTING,
-        old="        self._writer.weigh(batch)  # before Kafka takes it for done\n",
-        new="",
+        old="self._writer.weigh(batch)  # before Kafka takes it for done",
+        new="self._writer._breaker.allowance(batch.messages)",
         tests=(f"{_OF_TOO_MANY}::test_it_stops_before_anything_of_the_batch_is_written_or_committed[at-most-once]",),
     ),
     Mutation(

@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future
 from workers.ingestion.consuming.batch import BatchLimits
 from workers.ingestion.consuming.consumer import RatingConsumer
 from workers.ingestion.consuming.memory import InMemoryStore, MemoryTables
-from workers.ingestion.consuming.writing import Threads
+from workers.ingestion.consuming.threads import Threads
 from workers.ingestion.delivery import Delivery
 from workers.ingestion.errors import StoreUnavailable
 from workers.kafka.memory import MemoryGroupConsumer, MemoryTopic
@@ -113,6 +113,8 @@ class FaultyStore:
         self.faults = deque()
         self.applied = []
         self.unprepared = 0
+        self.writes_nothing = False
+        """It answers and moves positions, as a database on a full disk does."""
         self.silent = 0.0
         self.ends_within = None
         self.calls = []
@@ -133,7 +135,19 @@ class FaultyStore:
         self._check(prepared.batch)
         return self._call("apply", lambda: self._apply(prepared, allowance))
 
+    def try_out(self, batch, *, allowance=None):
+        return self._call("try_out", lambda: self._try_out(batch, allowance))
+
+    def _try_out(self, batch, allowance):
+        self._check_space(batch)
+        self.store.try_out(batch, allowance=allowance)
+
+    def _check_space(self, batch):
+        if self.writes_nothing and batch.messages:
+            raise StoreUnavailable("no space left")
+
     def _apply(self, prepared, allowance):
+        self._check_space(prepared.batch)
         applied = self.store.apply(prepared, allowance=allowance)
         self.applied += [(part.partition, part.start, part.end) for part in prepared.batch]
         return applied

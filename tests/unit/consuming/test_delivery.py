@@ -1,12 +1,13 @@
 """What each delivery promises, one moment of trouble at a time."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.consuming.scene import START, take_from
 from workers.ingestion.consuming.batch import BatchLimits
 from workers.ingestion.delivery import Delivery
 from workers.ingestion.errors import StoreNotReady
-from workers.kafka.errors import TopicMadeAnew
+from workers.kafka.errors import BrokerUnavailable, TopicMadeAnew
 from workers.kafka.group import Commit, NotCommitted
 
 AT_LEAST, AT_MOST = Delivery.AT_LEAST_ONCE, Delivery.AT_MOST_ONCE
@@ -61,6 +62,107 @@ def test_at_most_once_waits_for_an_absent_store_and_loses_one_batch_of_all(scene
     assert (len(scene.values()), scene.skipped()) == (40, 2)
 
 
+def test_at_most_once_loses_one_batch_of_each_member_to_a_store_that_answers_and_writes_nothing(scene):
+    members = [scene.member(partition, limits=BatchLimits(messages=5), delivery=AT_MOST) for partition in (0, 1)]
+    for member in members:
+        member.store.writes_nothing = True
+    for number in range(200):
+        scene.put(number % 2, str(number), 1)
+        if number % 10 == 9:
+            for member in members:
+                member.settle(50)
+    most = sum(member.consumer._limits.messages for member in members)
+    assert 0 < scene.skipped() <= sum(scene.committed().values()) <= most
+    assert all(3 < member.store.calls.count("try_out") < 60 for member in members)  # less often with every time
+    assert members[0].consumer.waiting_for == "no space left"
+    for member in members:
+        member.store.writes_nothing = False
+        member.settle(400)
+        tried = member.store.calls.count("try_out")
+        scene.put(0, "late", 1)
+        member.settle(20)
+        assert member.store.calls.count("try_out") == tried  # no longer than until one was written
+        assert member.consumer.waiting_for is None
+    assert len(scene.values()) + scene.skipped() == 201
+    assert scene.skipped() <= most
+
+
+def test_at_most_once_tries_a_batch_out_anew_when_the_store_went_away_after_the_trial(scene):
+    member = scene.member(0, delivery=AT_MOST)
+    scene.put(0, "a", 1)
+    member.submit()
+    member.store.faults.append("before")
+    member.settle(20)
+    scene.put(0, "b", 1)
+    while "try_out" not in member.store.calls:
+        member.settle(1)
+    member.store.faults.append("before")  # when it is asked, between the trial and the commit
+    member.store.writes_nothing = True
+    member.settle(200)
+    assert scene.committed() == {0: 1}
+    member.store.writes_nothing = False
+    member.settle(200)
+    assert (set(scene.values()), scene.skipped()) == ({("b", "1")}, 1)
+
+
+def stop(member):
+    member.consumer._stopping.wish = lambda: True
+    with capture_logs() as lines:
+        member.consumer._flush()
+    return [(line["messages"], line["lost_at_most"]) for line in lines if line["event"] == "left_unwritten"]
+
+
+def fill_both_places(scene, delivery):
+    """A member with three messages in flight, three waiting and two that are put into a batch."""
+    member = scene.member(0, limits=BatchLimits(messages=3), delivery=delivery, flush_seconds=4)
+    for user in "abc":
+        scene.put(0, user, 1)
+    member.submit()
+    for user in "defgh":
+        scene.put(0, user, 1)
+    member.executor.stuck = True
+    member.turns(4)
+    assert member.consumer._writer.waiting is not None
+    return member
+
+
+def test_a_stop_after_a_write_that_failed_begins_no_further_batch_of_at_most_once(scene):
+    member = fill_both_places(scene, AT_MOST)
+    member.executor.stuck = False
+    member.store.writes_nothing = True
+    assert stop(member) == [(5, 0)]
+    assert (scene.committed(), scene.skipped()) == ({0: 3}, 3)
+
+
+def test_a_stop_with_little_time_left_begins_no_further_batch_of_at_most_once(scene):
+    member = fill_both_places(scene, AT_MOST)
+    member.executor.stuck = False
+    member.consumer._stopping.look()
+    member.consumer._stopping._since = scene.clock.now - 2.5
+    assert stop(member) == [(5, 0)]
+    assert (scene.committed(), scene.skipped(), len(scene.values())) == ({0: 3}, 0, 3)
+
+
+def test_a_stop_with_time_left_writes_all_that_was_fetched(scene):
+    member = fill_both_places(scene, AT_MOST)
+    member.executor.stuck = False
+    assert stop(member) == []
+    assert (scene.committed(), scene.skipped(), len(scene.values())) == ({0: 8}, 0, 8)
+
+
+@pytest.mark.parametrize("delivery", Delivery)
+def test_a_stop_tells_of_all_that_is_left_and_of_what_at_most_once_may_have_lost(scene, delivery):
+    member = fill_both_places(scene, delivery)
+    assert stop(member) == [(8, 3 if delivery == AT_MOST else 0)]
+
+
+def test_a_stop_tells_what_was_lost_when_not_even_that_can_be_noted(scene):
+    member = fill_both_places(scene, AT_MOST)
+    member.executor.stuck = False
+    member.store.faults.extend(["before"] * 100)
+    assert stop(member) == [(8, 3)]
+
+
 def test_at_most_once_asks_whether_the_store_answers_before_it_begins_a_batch(scene):
     member = scene.member(0, delivery=AT_MOST)
     scene.put(0, "a", 1)
@@ -92,6 +194,23 @@ def test_at_most_once_begins_no_batch_that_cannot_be_prepared(scene):
     member.turns(2)
     assert scene.committed() == {}
     member.settle(100)
+    assert (scene.values(), scene.skipped()) == ({("a", "1"): 10}, 0)
+
+
+def test_at_most_once_that_stops_without_kafka_begins_no_batch(scene, monkeypatch):
+    """A commit that nobody answers would have to be taken for done; what is not begun, the next start reads."""
+    member = scene.member(0, delivery=AT_MOST)
+    scene.put(0, "a", 1)
+    member.turns()
+
+    def committed(_):
+        raise BrokerUnavailable(servers="x", timeout=5.0)
+
+    monkeypatch.setattr(member.source, "committed", committed)
+    member.source.commit_fault = NotCommitted(unknown=frozenset({0}))
+    member.consumer.run(lambda: True, is_stopping=lambda: True)
+    assert scene.skipped() == 0
+    scene.member(0, delivery=AT_MOST).settle(100)
     assert (scene.values(), scene.skipped()) == ({("a", "1"): 10}, 0)
 
 

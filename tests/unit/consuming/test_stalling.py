@@ -1,5 +1,7 @@
 """A partition of which nothing comes though there is more of it: Kafka's client may have forgotten it."""
 
+from itertools import count
+
 from workers.ingestion.consuming.batch import BatchLimits
 from workers.kafka.errors import BrokerUnavailable
 
@@ -7,6 +9,40 @@ from workers.kafka.errors import BrokerUnavailable
 def forget(member, partition):
     """Kafka's client delivers nothing of it any more, and says nothing."""
     member.source.pause([partition])
+
+
+def forget_for_good(member, partition):
+    """The same, and no pause or resume reminds it: only a seek does."""
+    collect, seek = member.source._collect, member.source.seek
+    forgotten = {partition}
+
+    def collect_others(*arguments):
+        hidden = {each: member.source._readers.pop(each) for each in forgotten}
+        collect(*arguments)
+        member.source._readers |= hidden
+
+    def remember(partition, start):
+        forgotten.discard(partition)
+        seek(partition, start)
+
+    member.source._collect, member.source.seek = collect_others, remember
+
+
+def stop_delivery(scene, member, users):
+    """Others' messages come while a write takes its time, until delivery is stopped."""
+    while not member.source.paused:
+        scene.put(1, f"{next(users)}", 1)
+        scene.put(1, f"{next(users)}", 1)
+        member.turns()
+        member.executor.stuck = member.consumer._writer.is_writing
+    assert member.source.paused == {0, 1}
+
+
+def go_on(member):
+    member.executor.stuck = False
+    while member.source.paused:
+        member.executor.run_one()
+        member.turns()
 
 
 def taken(scene, partition=0):
@@ -97,3 +133,30 @@ def test_delivery_that_was_stopped_for_the_database_has_not_stalled(scene):
     idle(member, seconds=100)
     assert len(scene.values()) == 7
     assert (taken(scene, 0), taken(scene, 1)) == (1, 1)
+
+
+def test_a_partition_that_is_forgotten_while_the_store_is_slow_delivers_again(scene):
+    member = scene.member(0, 1, limits=BatchLimits(messages=2))
+    member.settle(5)
+    forget_for_good(member, 0)
+    scene.put(0, "a", 1)
+    users, end = count(), scene.clock.seconds() + 600
+    while scene.clock.seconds() < end:
+        stop_delivery(scene, member, users)
+        member.turns(10)  # each waits 2 s for the write
+        go_on(member)
+    assert (taken(scene, 0), taken(scene, 1)) == (2, 1)
+    member.settle()
+    assert scene.values()["a", "1"] == 10
+
+
+def test_what_comes_after_a_long_stop_of_delivery_has_not_stalled(scene):
+    """Right after it the client, which has dropped what it had, fetches anew and is dry for a moment."""
+    member = scene.member(0, 1, limits=BatchLimits(messages=2))
+    member.settle(5)
+    forget_for_good(member, 0)
+    scene.put(0, "late", 1)
+    stop_delivery(scene, member, count())
+    member.turns(100)  # minutes, as each waits for the write
+    go_on(member)
+    assert taken(scene, 0) == 1

@@ -17,7 +17,9 @@ from workers.ingestion.consuming.ownership import Ownership
 from workers.ingestion.consuming.stalling import StallWatch
 from workers.ingestion.consuming.stopping import Stopping
 from workers.ingestion.consuming.store import IngestionStore
-from workers.ingestion.consuming.writing import BatchWriter, Tally, Threads
+from workers.ingestion.consuming.tally import Tally
+from workers.ingestion.consuming.threads import Threads
+from workers.ingestion.consuming.writing import BatchWriter
 from workers.ingestion.delivery import Delivery
 from workers.ingestion.errors import Fenced
 from workers.kafka.group import GroupConsumer, Start
@@ -29,8 +31,7 @@ _FETCH_TIMEOUT = 0.05
 # So many messages are enough for a writer with nothing to do: to prepare a full batch of new ids takes a second or two,
 # in which nothing is written. Behind a writer that is at work batches grow to their full size.
 _ENOUGH_FOR_IDLE = 5_000
-# How long a full loop waits for the writer before it stops delivery: what Kafka's client has fetched ahead is dropped
-# then and fetched again.
+# A full loop waits so long for the writer before it stops delivery, which drops what Kafka's client has fetched ahead.
 _WRITE_WAIT = 2.0
 
 
@@ -150,7 +151,7 @@ class RatingConsumer:
         fetched = self._source.fetch(most=_FETCH_MOST, timeout=_FETCH_TIMEOUT)
         # Revoked and given back meanwhile: messages from before would leave a gap to those that were dropped.
         self._give_up([part for part, claim in self._claims.items() if epochs.get(part, claim.epoch) != claim.epoch])
-        self._stalls.fetched(all_there_was=len(fetched.messages) < _FETCH_MOST)
+        self._stalls.fetched(brought := len(fetched.messages), all_there_was=not self._held and brought < _FETCH_MOST)
         was_empty = not self._building
         self._building.add(fetched.messages, self._claims, now=self._clock.microseconds())
         self._building.pass_end(fetched.ends, self._claims)
@@ -166,7 +167,6 @@ class RatingConsumer:
     def _release(self) -> None:
         if self._held:
             self._held = False
-            self._stalls.forget()
             self._source.resume(self._claims)
 
     # --- Writing ------------------------------------------------------------------------------------------------------
@@ -213,6 +213,7 @@ class RatingConsumer:
             ownership=self._ownership,
             give_up=self._give_up,
             seconds=self._flush_seconds,
+            stopping=self._stopping,
         )
 
     def _settle(self) -> None:
@@ -233,6 +234,8 @@ class RatingConsumer:
         deadline = self._stopping.deadline(self._flush_seconds)
         while (self._building or not self._writer.is_empty) and self._clock.seconds() < deadline:
             self._stopping.look()
+            if self._commits_first and not self._commits_first.may_end_with(deadline - self._clock.seconds()):
+                break
             self._hand_over()
             self._begin_write()
             if self._writer.is_writing:
@@ -241,7 +244,8 @@ class RatingConsumer:
                 self._clock.sleep(0.01)
             self._settle()
         if self._building or not self._writer.is_empty:
-            log.warning("left_unwritten", messages=self._building.messages, reason=self.waiting_for or "out of time")
+            left, why = self._building.messages + self._writer.left, self.waiting_for or "out of time"
+            log.warning("left_unwritten", messages=left, lost_at_most=self._writer.lost, reason=why)
 
     # --- Ownership ----------------------------------------------------------------------------------------------------
 
@@ -283,7 +287,7 @@ class RatingConsumer:
             log.warning("taken_away", partitions=taken)
 
     def _places(self) -> Mapping[int, tuple[int, int]]:
-        coming = self._claims.keys() if self._held else self._building.partitions
+        coming = self._building.partitions
         return {part: (claim.epoch, claim.next_offset) for part, claim in self._claims.items() if part not in coming}
 
     def _fenced(self, fenced: Fenced) -> None:

@@ -101,6 +101,13 @@ class InMemoryStore:
             )
             return Applied(skipped=skipped, refused=accepted.letters - rest.letters)
 
+    def try_out(self, batch: Batch, *, allowance: Allowance | None = None) -> None:
+        """See IngestionStore.try_out."""
+        with self._tables.lock:
+            accepted = self._sifted(batch)
+        if accepted.letters > batch.letters:
+            (allowance or Allowance.unlimited(batch.messages)).check(accepted)
+
     def positions(self) -> Mapping[int, int]:
         """See IngestionStore.positions."""
         with self._tables.lock:

@@ -130,6 +130,20 @@ class PostgresStore:
                         raise
                     prepared = replace(prepared, is_refused=True)
 
+    def try_out(self, batch: Batch, *, allowance: Allowance | None = None) -> None:
+        """See IngestionStore.try_out; `accepted` has every rating that is left written and undone."""
+        with self._writing.cursor() as cursor:
+            while True:
+                most = allowance or Allowance.unlimited(batch.messages)
+                sifter = Sifter(cursor, most, go_on=self._writing.check_wanted)
+                try:
+                    accepted = sifter.accepted(sifter.interned(batch))
+                    break
+                except StaleIds:
+                    continue  # with ids that are looked up again
+            with cursor.connection.transaction(force_rollback=True):
+                self._keep_letters(cursor, accepted)
+
     def positions(self) -> Mapping[int, int]:
         """See IngestionStore.positions."""
         with self._writing.cursor() as cursor:

@@ -73,6 +73,12 @@ class IngestionStore(Protocol):
         takes an older position for skipped offsets, and counts them.
         """
 
+    def try_out(self, batch: Batch, *, allowance: Allowance | None = None) -> None:
+        """Writes the batch's ratings, aggregates and dead letters and takes them back: StoreUnavailable if it cannot.
+
+        Whoever owns the partitions; positions stay. Ids that are new stay known. Raises TooManyDeadLetters as `apply`.
+        """
+
     def positions(self) -> Mapping[int, int]:
         """The next offset of each partition that the group has begun."""
 

@@ -1,7 +1,7 @@
 """The way of batches into the store: one is prepared while the one before it is written, each in its own thread."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,9 +12,12 @@ from workers.backoff import Backoff
 from workers.clock import Clock
 from workers.ingestion.consuming.batch import Batch, Claim
 from workers.ingestion.consuming.breaker import Allowance, DeadLetterBreaker
+from workers.ingestion.consuming.doubting import Doubt
 from workers.ingestion.consuming.silence import SilenceWatch
 from workers.ingestion.consuming.stopping import Stopping
 from workers.ingestion.consuming.store import Applied, IngestionStore, Prepared
+from workers.ingestion.consuming.tally import Tally
+from workers.ingestion.consuming.threads import Threads, new_threads
 from workers.ingestion.errors import StoreUnavailable
 from workers.kafka.errors import BrokerUnavailable
 
@@ -27,39 +30,6 @@ _CLOSE_SECONDS = 5.0
 _CHECK_EVERY = 3.0
 
 Answer = TypeVar("Answer")
-
-
-@dataclass(slots=True)
-class Tally:
-    """What this process has done since its start; `write_seconds` is the last batch's.
-
-    `skipped` counts offsets that at-most-once passed over for good, as far as the store has heard of them.
-    """
-
-    applied: int = 0
-    dead_lettered: int = 0
-    skipped: int = 0
-    batches: int = 0
-    last_batch: int = 0
-    write_seconds: float = 0.0
-
-    def count(self, batch: Batch, applied: Applied, *, seconds: float) -> None:
-        """Adds a batch that was written in `seconds`."""
-        letters = batch.letters + applied.refused
-        self.applied += batch.messages - letters
-        self.dead_lettered += letters
-        self.skipped += applied.skipped
-        self.batches += 1
-        self.last_batch = batch.messages
-        self.write_seconds = seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Threads:
-    """Where a writer has its two kinds of work done: what `writing` does keeps its order."""
-
-    writing: Executor
-    preparing: Executor
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +58,8 @@ class BatchWriter:
     ) -> None:
         """`check` is called for each batch after it was fetched and before it is written: what it raises prevents that.
 
-        Without `repeats` a write that failed, or whose outcome is not known, is not done again but passed over.
+        Without `repeats` a write that failed, or whose outcome is not known, is not done again but passed over, and
+        what is `waiting` is begun only once `doubt` allows it; the caller sees to that.
         """
         self.tally = Tally()
         self.waiting_for: str | None = None
@@ -98,10 +69,8 @@ class BatchWriter:
         self._check = check
         self._clock = clock
         self._breaker = breaker
-        self._threads = threads or Threads(
-            writing=ThreadPoolExecutor(max_workers=1, thread_name_prefix="writing"),
-            preparing=ThreadPoolExecutor(max_workers=1, thread_name_prefix="preparing"),
-        )
+        self._threads = threads or new_threads()
+        self.doubt = Doubt(store=store, executor=self._threads.writing)
         self._repeats = repeats
         self._stopping = stopping or Stopping(clock)
         self._backoff = Backoff(first=0.1, most=5.0, clock=clock)
@@ -110,6 +79,7 @@ class BatchWriter:
         self._checked_at = clock.seconds()
         self._in_flight: Batch | None = None
         self._writing: Future[tuple[Applied, float]] | None = None
+        self._passed = 0
 
     @property
     def aside(self) -> Executor:
@@ -135,14 +105,24 @@ class BatchWriter:
         return found
 
     @property
+    def lost(self) -> int:
+        """How many messages are passed over for good, if they are not written yet: none where writes are repeated."""
+        return 0 if self._repeats or self._in_flight is None else self._in_flight.messages + self._passed
+
+    @property
     def is_empty(self) -> bool:
         """True when all that was handed over is written."""
         return self._in_flight is None and self._waiting is None
 
     @property
     def is_writing(self) -> bool:
-        """True while the store has the batch in hand; `settle` ends it."""
-        return self._writing is not None
+        """True while the store has a batch in hand, be it to try it out; `settle` ends it."""
+        return self._writing is not None or self.doubt.trial is not None
+
+    @property
+    def left(self) -> int:
+        """How many messages were handed over and are not known to be written."""
+        return sum(batch.messages for batch in (self.waiting, self._in_flight) if batch is not None) + self._passed
 
     @property
     def may_try(self) -> bool:
@@ -193,7 +173,7 @@ class BatchWriter:
         Raises TooManyDeadLetters, and begins nothing.
         """
         if not batch:
-            self._in_flight = None
+            self._in_flight, self._passed = None, 0
             return
         allowance = self.weigh(batch)
         self._in_flight = batch
@@ -206,9 +186,10 @@ class BatchWriter:
 
     def wait(self, seconds: float) -> bool:
         """Waits for the end of the write, at most that long; True when it has ended."""
-        if self._writing is not None:
+        outcome = self._writing or self.doubt.trial
+        if outcome is not None:
             try:
-                self._writing.exception(timeout=seconds)
+                outcome.exception(timeout=seconds)
             except TimeoutError:
                 return False
         return True
@@ -219,6 +200,10 @@ class BatchWriter:
         Raises Fenced, or TooManyDeadLetters.
         """
         self.waiting_for = self._silence.look() or self.waiting_for
+        try:
+            self.doubt.settle()
+        except StoreUnavailable as error:
+            self.is_away(error)
         if self._writing is None or not self._writing.done():
             return None
         write, self._writing = self._writing, None
@@ -227,14 +212,17 @@ class BatchWriter:
             applied, seconds = write.result()
         except (StoreUnavailable, BrokerUnavailable) as error:
             if not self._repeats:
+                self.doubt.is_there = True
+                self._passed += self._in_flight.messages
                 self._in_flight = self._in_flight.passing(self._in_flight.partitions)
             self.is_away(error)
             return None
-        written, self._in_flight = self._in_flight, None
+        written, self._in_flight, self._passed = self._in_flight, None, 0
         self.tally.count(written, applied, seconds=seconds)
         self._breaker.count(messages=written.messages, letters=written.letters + applied.refused)
         if applied.skipped:
             log.warning("skipped", offsets=applied.skipped)
+        self.doubt.written(written)
         self.is_here()
         return written
 
@@ -267,8 +255,12 @@ class BatchWriter:
         return self._threads.writing.submit(question)
 
     def is_here(self) -> None:
-        """Takes note of an answer of the store; while a batch waits in flight, only its being written counts."""
+        """Takes note of an answer of the store; after a write that failed, only one that succeeds counts."""
         if self._in_flight is not None:
+            return
+        if self.doubt.is_there:
+            if self._waiting is None:
+                self.waiting_for = None  # as far as anybody knows
             return
         if self.waiting_for is not None:
             log.info("store_is_back", after_attempts=self._backoff.attempts)
@@ -277,6 +269,7 @@ class BatchWriter:
 
     def is_away(self, error: StoreUnavailable | BrokerUnavailable) -> None:
         """Gives the store time, more with every time in a row."""
+        self.doubt.failed()
         delay = self._backoff.begin()
         self.waiting_for = str(error)
         log.warning("store_unavailable", reason=str(error), next_attempt_in_seconds=round(delay, 2))

@@ -11,9 +11,17 @@ from django.db import DatabaseError, InterfaceError
 from ratings.errors import AggregateMissing
 from workers.ingestion.errors import IngestionError, StoreNotReady, StoreUnavailable
 
-# SQLSTATEs that tell of a row and not of the server: data exception (22), constraint violation (23), program limit (54,
-# such as an index row that is too large), and what a trigger raises of its own (P0001). All others are waited out.
-_OF_DATA = ("22", "23", "54", "P0001")
+# Classes of SQLSTATE that tell of the connection, the session, a lock, the server or the statement, never of a row. All
+# others do: data and constraints (22, 23), limits such as of an index row (54), and whatever a trigger may raise of its
+# own, in PL/pgSQL (P0), another language (38) or a class that nobody else knows.
+_OF_ELSE = (
+    *("08", "0B", "0L", "0P", "24", "25", "26", "28", "2B", "2D", "34", "39", "3B", "3D", "3F"),
+    *("40", "42", "53", "55", "57", "58", "72", "F0", "HV", "XX"),
+)
+# Feature not supported: of a row where a function raises it; else of the statement, such as a cached plan out of date.
+_NOT_SUPPORTED = "0A"
+# The statement was cancelled, which is how statement_timeout ends one.
+_CANCELLED = "57014"
 # An id column's sequence has come to its end: no row is at fault, and every new id would be refused.
 _EXHAUSTED = "2200H"
 _TABLES = frozenset({"ratings_rating", "ratings_recordaggregate", "ratings_record", "ratings_rater"})
@@ -50,20 +58,14 @@ def refusal_of(error: psycopg.Error) -> Refusal | None:
     It names SQLSTATE, constraint, table and trigger function and no value: the server's own words may quote the row.
     """
     state, about = error.sqlstate, error.diag
-    if state is None or state == _EXHAUSTED or not state.startswith(_OF_DATA) or about.constraint_name in _DRIFT:
+    if state is None or state == _EXHAUSTED or state.startswith(_OF_ELSE) or about.constraint_name in _DRIFT:
+        return None
+    if state.startswith(_NOT_SUPPORTED) and not _FUNCTION.match(about.context or ""):
         return None
     if about.table_name and about.table_name not in _TABLES:
         return None
     field = _FIELDS.get((about.table_name or "", about.column_name), "")
-    raised_in = _FUNCTION.match(about.context or "")
-    named = {
-        "table": about.table_name,
-        "column": about.column_name,
-        "constraint": about.constraint_name,
-        "function": raised_in and raised_in[1],
-    }
-    where = "".join(f", {word} {name}" for word, name in named.items() if name)
-    return Refusal(field, f"the database refuses it: {type(error).__name__} (SQLSTATE {state}){where}")
+    return Refusal(field, f"the database refuses it: {_named(error)}")
 
 
 @contextmanager
@@ -93,7 +95,7 @@ def store_error(error: psycopg.Error, *, has_connected: bool) -> IngestionError 
     What the server says is waited out unless it tells that the tables are not as they must be. None for an error that
     did not come from the server and not from the connection: it is our own.
     """
-    words = (str(error).strip() or type(error).__name__).splitlines()[0]
+    words = _words(error)
     state = error.sqlstate
     if state is None:
         if _is_refused_login(error) and not has_connected:
@@ -108,7 +110,29 @@ def store_error(error: psycopg.Error, *, has_connected: bool) -> IngestionError 
         return StoreNotReady(
             f"An aggregate does not fit its ratings: run `manage.py check_aggregates --repair` ({words})"
         )
+    if state == _CANCELLED:
+        words += "; where it is statement_timeout that ends it, a smaller --batch-size asks less of a statement"
     return StoreUnavailable(words)
+
+
+def _words(error: psycopg.Error) -> str:
+    """The server's own words where they are about itself; what a function raises, or is of a row, may quote the row."""
+    state, about = error.sqlstate, error.diag
+    is_own = state is None or (state.startswith((*_OF_ELSE, _EXHAUSTED)) and not about.context)
+    return (str(error).strip() or type(error).__name__).splitlines()[0] if is_own else _named(error)
+
+
+def _named(error: psycopg.Error) -> str:
+    about = error.diag
+    raised_in = _FUNCTION.match(about.context or "")
+    named = {
+        "table": about.table_name,
+        "column": about.column_name,
+        "constraint": about.constraint_name,
+        "function": raised_in and raised_in[1],
+    }
+    where = "".join(f", {word} {name}" for word, name in named.items() if name)
+    return f"{type(error).__name__} (SQLSTATE {error.sqlstate}){where}"
 
 
 def _is_refused_login(error: psycopg.Error) -> bool:

@@ -3,12 +3,31 @@
 import json
 from collections.abc import Mapping
 
+from confluent_kafka import KafkaError as ClientError
 from confluent_kafka import TopicPartition
 
 from workers.kafka.group import Commit
 
 UNKNOWN_EPOCH = -1
 """The leader epoch that librdkafka takes for none."""
+
+REFUSED = frozenset(
+    {
+        ClientError.ILLEGAL_GENERATION,
+        ClientError.UNKNOWN_MEMBER_ID,
+        ClientError.REBALANCE_IN_PROGRESS,
+        ClientError.FENCED_INSTANCE_ID,
+        ClientError.FENCED_MEMBER_EPOCH,
+        ClientError.STALE_MEMBER_EPOCH,
+        ClientError.GROUP_AUTHORIZATION_FAILED,
+        ClientError.TOPIC_AUTHORIZATION_FAILED,
+        ClientError.UNKNOWN_TOPIC_OR_PART,
+        ClientError.OFFSET_METADATA_TOO_LARGE,
+        ClientError.INVALID_COMMIT_OFFSET_SIZE,
+        ClientError._ASSIGNMENT_LOST,
+    }
+)
+"""Errors of a commit that tell that it did not happen; after any other, nobody knows."""
 
 
 def told(commits: Mapping[int, Commit], *, topic: str, topic_id: str) -> list[TopicPartition]:

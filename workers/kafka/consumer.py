@@ -8,56 +8,32 @@ import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
-from workers.kafka.client import LastError, client_config, configuring, consumer_config, with_guarantees
-from workers.kafka.commits import UNKNOWN_EPOCH, told, understood
+from workers.kafka.client import LastError, client_config, configuring
+from workers.kafka.commits import REFUSED, UNKNOWN_EPOCH, told, understood
 from workers.kafka.ends import readable_ends
-from workers.kafka.errors import BrokerUnavailable, KafkaError, OffsetNotAvailable, RequestRefused, TopicNotFound
+from workers.kafka.errors import (
+    BrokerUnavailable,
+    KafkaError,
+    LogUnreadable,
+    OffsetNotAvailable,
+    RequestRefused,
+    TopicNotFound,
+)
 from workers.kafka.group import Commit, Fetched, GroupListener, Message, NotCommitted, Start
 from workers.kafka.instance_name import InstanceName
+from workers.kafka.member_config import member_config
 from workers.kafka.patience import answered_within
 from workers.kafka.topic_identity import TopicIdentity
 
 log = structlog.get_logger(__name__)
 
-# Waiting this long after a full queue (librdkafka's default is 1000 ms) would hold a reader to a fifth of its rate.
-_QUEUE_BACKOFF_MS = 10
-# What KAFKA_CONFIG_… may not change: positions come from the listener alone, and the consume loop needs the ends.
-_GUARANTEES = {
-    "enable.auto.commit": False,
-    "enable.auto.offset.store": False,
-    "enable.partition.eof": True,
-    "auto.offset.reset": "error",
-    "fetch.queue.backoff.ms": _QUEUE_BACKOFF_MS,
-}
-# For all partitions together, whatever librdkafka's documentation says of the first: it counts the one queue that they
-# share. The second is also the most that one fetch brings, before decompression (fetch.max.bytes follows): 16 MB were
-# a million small messages, 250 MB. With 1 MB it is tens of thousands, most of one partition. A batch of few
-# partitions has few records: small fetches of all partitions took 2.7 times as many updates of aggregates.
-_READ_AHEAD = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 1_024}
 _ANSWER_SECONDS = 5.0
 # Without a broker the client would wait for the answers to its last commits, and that for the session's time-out.
 _LEAVE_SECONDS = 5.0
+# What a partition has at the position is not as it was written, or not in a form that this client knows.
+_UNREADABLE = (ClientError._BAD_MSG, ClientError._BAD_COMPRESSION, ClientError._NOT_IMPLEMENTED)
 _LEADER_MOVES = frozenset({ClientError.NOT_LEADER_FOR_PARTITION, ClientError.LEADER_NOT_AVAILABLE})
 _LEADER_MOVES_WAIT = 0.1
-# How long a killed member keeps its partitions from others. librdkafka's default of 45 s makes every crash an outage.
-_SESSION_TIMEOUT_MS = 10_000
-# Errors of a commit that tell that it did not happen; after any other, nobody knows.
-_REFUSED = frozenset(
-    {
-        ClientError.ILLEGAL_GENERATION,
-        ClientError.UNKNOWN_MEMBER_ID,
-        ClientError.REBALANCE_IN_PROGRESS,
-        ClientError.FENCED_INSTANCE_ID,
-        ClientError.FENCED_MEMBER_EPOCH,
-        ClientError.STALE_MEMBER_EPOCH,
-        ClientError.GROUP_AUTHORIZATION_FAILED,
-        ClientError.TOPIC_AUTHORIZATION_FAILED,
-        ClientError.UNKNOWN_TOPIC_OR_PART,
-        ClientError.OFFSET_METADATA_TOO_LARGE,
-        ClientError.INVALID_COMMIT_OFFSET_SIZE,
-        ClientError._ASSIGNMENT_LOST,
-    }
-)
 
 
 class KafkaGroupConsumer:
@@ -69,11 +45,7 @@ class KafkaGroupConsumer:
 
     def __init__(self, *, group: str, topic: str, topic_id: str = "", **overrides: Any) -> None:
         """`topic_id` tells the topic from one made anew under its name; without it that is not looked at."""
-        ours = {"partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": _SESSION_TIMEOUT_MS}
-        config = {**_READ_AHEAD, **consumer_config(**overrides)}
-        if config.get("group.protocol") != "consumer":  # there the broker assigns, and has the time-outs
-            config = {**ours, **config}
-        config = with_guarantees(config, {"group.id": group, **_GUARANTEES})
+        config = member_config(group, **overrides)
         self._incremental = "cooperative" in config.get("partition.assignment.strategy", "cooperative")
         self._topic, self._topic_id = topic, topic_id
         self._name = InstanceName(group=group, instance=config.get("group.instance.id", ""))
@@ -103,8 +75,8 @@ class KafkaGroupConsumer:
     def fetch(self, *, most: int, timeout: float) -> Fetched:
         """Up to `most` messages within `timeout` seconds; runs the rebalance callbacks.
 
-        Fetches nothing while another member has our static membership's name. Raises OffsetNotAvailable, TopicNotFound,
-        InstanceFenced or RequestRefused for what waiting does not mend.
+        Fetches nothing while another member has our static membership's name. Raises OffsetNotAvailable, LogUnreadable,
+        TopicNotFound, InstanceFenced or RequestRefused for what waiting does not mend.
         """
         if self._name.is_refused and not self._joins_again(timeout):
             return Fetched([], {})
@@ -118,6 +90,10 @@ class KafkaGroupConsumer:
                 ends[message.partition() or 0] = message.offset() or 0
             elif error.code() in (ClientError._AUTO_OFFSET_RESET, ClientError._LOG_TRUNCATION):
                 raise self._not_available(message.partition() or 0, message.offset() or 0, error.str())
+            elif error.code() in _UNREADABLE:
+                raise LogUnreadable(
+                    topic=self._topic, partition=message.partition(), code=error.name(), reason=error.str()
+                )
             else:
                 self._check(error)
         return Fetched(messages, ends)
@@ -176,7 +152,7 @@ class KafkaGroupConsumer:
             errors = dict.fromkeys(commits, failed.args[0])
         for error in {error.code(): error for error in errors.values()}.values():
             log.warning("kafka_commit_failed", code=error.name(), reason=error.str())
-        refused = frozenset(partition for partition, error in errors.items() if error.code() in _REFUSED)
+        refused = frozenset(partition for partition, error in errors.items() if error.code() in REFUSED)
         return NotCommitted(refused=refused, unknown=frozenset(errors) - refused)
 
     def committed(self, partitions: Iterable[int]) -> Mapping[int, Commit]:
@@ -281,7 +257,7 @@ class KafkaGroupConsumer:
                 return int(first), int(end)
 
     def _unanswered(self, request: str, error: ClientError) -> KafkaError:
-        if error.code() in _REFUSED:
+        if error.code() in REFUSED:
             return RequestRefused(request=request, code=error.name(), reason=error.str())
         return self._unavailable(error)
 

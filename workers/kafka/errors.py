@@ -79,6 +79,19 @@ class OffsetNotAvailable(KafkaError):
         self.wanted = wanted
 
 
+class LogUnreadable(KafkaError):
+    """What a partition has next is not as it was written, or not in a form that this client knows."""
+
+    def __init__(self, *, topic: str, partition: int | None, code: str, reason: str) -> None:
+        super().__init__(
+            f"Partition {partition} of the topic {topic!r} cannot be read on: {reason} ({code}). Nothing is skipped "
+            "without a word: look at the disk of the partition's leader and at its other replicas; where none has the "
+            "messages as they were, decide where the group goes on, and say so with `manage.py move_offsets`."
+        )
+        self.partition = partition
+        self.code = code
+
+
 class TopicMadeAnew(KafkaError):
     """The topic was deleted and created again under its name: its offsets mean other messages now."""
 

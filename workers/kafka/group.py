@@ -119,7 +119,7 @@ class GroupConsumer(Protocol):
     def fetch(self, *, most: int, timeout: float) -> Fetched:
         """Up to `most` messages within `timeout` seconds; tells the listener of rebalances.
 
-        Raises OffsetNotAvailable, TopicNotFound, InstanceFenced or RequestRefused for what waiting does not mend.
+        Raises OffsetNotAvailable, LogUnreadable, TopicNotFound, InstanceFenced or RequestRefused: waiting mends none.
         """
 
     def first_offset(self, partition: int) -> int:

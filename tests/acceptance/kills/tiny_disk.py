@@ -41,6 +41,11 @@ class TinyDiskPostgres(PostgresServer):
         tried = subprocess.run([*_UNSHARED, str(self.disk), "true"], capture_output=True, check=False)
         return tried.returncode == 0
 
+    @property
+    def no_space_logged(self) -> str:
+        """What a consumer's log says of it: of what a function raises, the code alone."""
+        return "No space left on device" if self.has_disk() else "SQLSTATE 53100"
+
     def prepare(self) -> Command:
         """See PostgresServer.prepare."""
         command = super().prepare()

@@ -12,8 +12,14 @@ from workers.ingestion.consuming.sifting import Sifter
 from workers.ingestion.errors import StoreNotReady, StoreUnavailable
 from workers.ingestion.models import DeadLetter
 
-OF_DATA = ("22003", "22001", "22P02", "23514", "23505", "23503", "23P01", "54000", "P0001")
-OF_ELSE = ("08006", "25006", "2200H", "40001", "40P01", "53100", "53200", "55P03", "57014", "58030", "P0002", "XX001")
+OF_DATA = (
+    *("22003", "22001", "22P02", "23514", "23505", "23503", "23P01", "54000", "P0001"),
+    *("P0002", "P0004", "44000", "0A000", "38000", "21000", "MY001"),
+)
+OF_ELSE = (
+    *("08006", "25006", "26000", "28000", "2D000", "34000", "39000", "3F000", "2200H", "40001", "40P01"),
+    *("53100", "53200", "55P03", "57014", "58030", "F0000", "HV000", "XX001"),
+)
 
 
 def test_an_error_of_the_data_is_a_letter(owner, database):
@@ -37,8 +43,10 @@ def test_any_other_error_is_waited_out_with_nothing_written(owner, database):
     for state in OF_ELSE:
         owner.execute(ALLOW)
         refuse(owner, bad=f"ERRCODE = '{state}'")
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable, match=rf"SQLSTATE {state}\), function refuse") as told:
             write(store, batch)
+        assert "it is rater" not in str(told.value)
+        assert ("--batch-size" in str(told.value)) is (state == "57014")
         assert_nothing_written(database, store)
     owner.execute(ALLOW)
     write(store, batch)

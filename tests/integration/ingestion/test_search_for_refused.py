@@ -32,8 +32,8 @@ def test_one_refused_event_costs_few_statements(owner, database, monkeypatch):
     claims = take(store, 0)
     sent = statements(monkeypatch)
     write(store, batch_of(claims, *[(f"u{number}", 50) for number in range(1_000)], ("b", BAD)))
-    # In vain, tried, in three portions each alone, the one, all others, in earnest.
-    assert len(sent) == 1 + 1 + 3 + 1 + 1 + 1
+    # In vain, tried, halved twice, the last 251 each alone, the one, all others, in earnest.
+    assert len(sent) == 1 + 1 + 2 * 2 + 1 + 1 + 1 + 1
     assert len(database.standing()) == 1_000
     # Nothing of a trial is left: the record's aggregate has changed once.
     assert owner.execute("SELECT version FROM ratings_recordaggregate").fetchall() == [(1,)]
@@ -44,6 +44,16 @@ CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     IF NEW.value = 13 THEN RAISE EXCEPTION 'too late'; END IF; RETURN NULL;
 END $$;
 CREATE {kind} TRIGGER refuse AFTER INSERT OR UPDATE ON ratings_rating {when} FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+NEEDS_ANOTHER = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.value = 13 OR NEW.value = 60 AND NOT EXISTS (SELECT FROM ratings_rating WHERE value = 50) THEN
+        RAISE EXCEPTION 'too early';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER refuse AFTER INSERT OR UPDATE ON ratings_rating DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION refuse();
 """
 RULES = {
     "a check": "ALTER TABLE ratings_rating ADD CONSTRAINT rule CHECK (value IS NULL OR value <> 13)",
@@ -62,7 +72,8 @@ def test_each_of_many_refused_events_costs_one_statement_more(owner, database, m
     sent = statements(monkeypatch)
     events = [(f"u{number}", 50 if number % 6 else BAD) for number in range(600)]
     assert write(store, batch_of(claims, *events)).refused == 100
-    assert len(sent) == 1 + 1 + 2 + 100 + 1 + 1
+    # In vain, tried, in four parts tried and each alone, the hundred, all others, in earnest.
+    assert len(sent) <= 1 + 1 + 2 * 4 + 100 + 1 + 1
     expected = {user: tenths for user, tenths in events if tenths != BAD}
     expected |= {f"u{number}": 40 for number in range(0, 600, 12)}
     assert {key[1]: value[0] for key, value in database.standing().items()} == expected
@@ -97,6 +108,38 @@ def test_where_none_can_be_tried_alone_the_events_are_found_by_halves(owner, dat
     store = database.store()
     write(store, batch_of(take(store, 0), *[(f"u{number}", 50) for number in range(20)], ("b", BAD)))
     assert (len(raters(database)), [found[2] for found in database.letters()]) == (20, [20])
+
+
+def test_a_rating_that_is_only_allowed_after_another_one_of_its_batch_is_written(owner, database):
+    owner.execute(NEEDS_ANOTHER)
+    store = database.store()
+    assert write(store, batch_of(take(store, 0), ("first", 50), ("needs", 60), ("b", BAD))).refused == 1
+    assert {key[1]: value[0] for key, value in database.standing().items()} == {"first": 50, "needs": 60}
+    assert [found[2] for found in database.letters()] == [2]
+
+
+def test_one_refused_event_costs_few_transaction_ids(owner, database):
+    refuse(owner, bad="ERRCODE = '23514'")
+    store = database.store()
+    batch = batch_of(take(store, 0), *[(f"u{number}", 50) for number in range(2_000)], ("b", BAD))
+    (before,) = owner.execute("SELECT txid_current()").fetchone()
+    assert write(store, batch).refused == 1
+    (after,) = owner.execute("SELECT txid_current()").fetchone()
+    assert after - before < 256 + 30
+
+
+@pytest.mark.parametrize("search", [suspects.suspected_records, suspects.suspected_raters])
+def test_between_two_portions_it_is_looked_at_whether_to_go_on(owner, database, search):
+    looks = []
+
+    def go_on():
+        looks.append(None)
+        if len(looks) == 3:
+            raise InterruptedError
+
+    keys = [("movie", f"{number}") for number in range(5_000)]
+    with owner.cursor() as cursor, pytest.raises(InterruptedError):
+        search(cursor, keys, go_on=go_on)
 
 
 @pytest.fixture

@@ -15,6 +15,28 @@ _FENCES = "tests/acceptance/kills/test_fences.py"
 
 MUTATIONS = (
     Mutation(
+        name="corruption-applied",
+        breaks="What a disk has changed in Kafka's log is applied as if it had been sent.",
+        path="workers/kafka/member_config.py",
+        old='    "check.crcs": True,',
+        new='    "check.crcs": False,',
+        tests=(
+            "tests/acceptance/test_consume_ratings_corrupted.py"
+            "::test_a_message_that_is_not_as_it_was_written_is_neither_applied_nor_passed_over",
+        ),
+    ),
+    Mutation(
+        name="corruption-passed-over",
+        breaks="What cannot be read in Kafka's log is passed over with a warning.",
+        path="workers/kafka/consumer.py",
+        old="            elif error.code() in _UNREADABLE:\n",
+        new="            elif error.code() in ():\n",
+        tests=(
+            "tests/acceptance/test_consume_ratings_corrupted.py"
+            "::test_a_message_that_is_not_as_it_was_written_is_neither_applied_nor_passed_over",
+        ),
+    ),
+    Mutation(
         name="loop-ends-ignored",
         breaks="A topic that ends with a transaction's marker is never caught up with.",
         path=_CONSUMER,
@@ -80,7 +102,7 @@ MUTATIONS = (
         name="loop-never-pauses",
         breaks="While the database is slow the memory fills with what Kafka delivers.",
         path=_CONSUMER,
-        old="            self._source.pause(self._claims)\n",
+        old="            (self._source.pause if held else self._source.resume)(self._claims)\n",
         new="            pass\n",
         tests=(f"{_OF_OUTAGES}::test_a_full_batch_behind_a_slow_store_stops_delivery_and_goes_on_polling",),
     ),

@@ -213,7 +213,7 @@ MUTATIONS = (
     Mutation(
         name="kafka-jumps-silently",
         breaks="A position that the topic does not have any more is silently replaced by the end.",
-        path=_KAFKA,
+        path="workers/kafka/member_config.py",
         old='"auto.offset.reset": "error"',
         new='"auto.offset.reset": "latest"',
         tests=(f"{_OF_KAFKA}::test_a_start_outside_the_topic_is_an_error_and_never_a_jump[cooperative-start1]",),
@@ -221,7 +221,7 @@ MUTATIONS = (
     Mutation(
         name="kafka-ends-untold",
         breaks="Ends of partitions are not told, so that markers at a topic's end are never passed.",
-        path=_KAFKA,
+        path="workers/kafka/member_config.py",
         old='"enable.partition.eof": True',
         new='"enable.partition.eof": False',
         tests=(f"{_OF_KAFKA}::test_an_end_counts_what_is_no_message[cooperative]",),
@@ -285,7 +285,7 @@ MUTATIONS = (
     Mutation(
         name="kafka-refusal-unknown",
         breaks="What Kafka refuses for a rebalance counts as skipped, and the next owner applies it all the same.",
-        path=_KAFKA,
+        path="workers/kafka/commits.py",
         old="        ClientError.ILLEGAL_GENERATION,\n",
         new="",
         tests=("tests/unit/kafka/test_consumer_errors.py::test_a_commit_is_refused_or_unknown_or_done",),

@@ -8,7 +8,14 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from workers.kafka.commits import understood
 from workers.kafka.consumer import KafkaGroupConsumer
-from workers.kafka.errors import BrokerUnavailable, InstanceFenced, OffsetNotAvailable, RequestRefused, TopicNotFound
+from workers.kafka.errors import (
+    BrokerUnavailable,
+    InstanceFenced,
+    LogUnreadable,
+    OffsetNotAvailable,
+    RequestRefused,
+    TopicNotFound,
+)
 from workers.kafka.group import Commit, NotCommitted
 
 
@@ -32,6 +39,14 @@ def consumer():
 def test_what_waiting_does_not_mend_ends_the_consumer(consumer, code, ending):
     with pytest.raises(ending):
         consumer._check(KafkaError(code, "for a test"))
+
+
+@pytest.mark.parametrize("code", [KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED])
+def test_what_cannot_be_read_ends_the_consumer_and_names_its_partition(consumer, monkeypatch, code):
+    unreadable = SimpleNamespace(error=lambda: KafkaError(code, "for a test"), partition=lambda: 3)
+    monkeypatch.setattr(consumer, "_client", SimpleNamespace(consume=lambda *_: [unreadable], close=lambda: None))
+    with pytest.raises(LogUnreadable, match=r"Partition 3 of the topic 't' .*for a test"):
+        consumer.fetch(most=1, timeout=0)
 
 
 @pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError._MAX_POLL_EXCEEDED, KafkaError._ALL_BROKERS_DOWN])

@@ -10,14 +10,20 @@ import structlog
 from movieapp.logging import logging_settings
 
 
+@pytest.fixture(autouse=True)
+def structlog_as_it_was():
+    """What `logging_settings` sets up for the process must not outlive the test, as loggers in use do."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
 @pytest.fixture
 def formatter():
     """Formats as the JSON handler does, without touching the process's own handlers."""
-    before = structlog.get_config()
     settings = logging_settings(level="INFO", on_terminal=False)
     options = {name: value for name, value in settings["formatters"]["structlog"].items() if name != "()"}
-    yield structlog.stdlib.ProcessorFormatter(**options)
-    structlog.configure(**before)
+    return structlog.stdlib.ProcessorFormatter(**options)
 
 
 def line(formatter, message, *args, **extra):

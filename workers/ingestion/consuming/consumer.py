@@ -142,11 +142,11 @@ class RatingConsumer:
 
     def _fetch(self) -> None:
         if not self._limits.are_reached(self._building):
-            self._release()
+            self._hold(False)
         elif self._writer.is_empty or (self._writer.is_writing and self._writer.wait(_WRITE_WAIT)):
             return
         else:
-            self._hold()
+            self._hold(True)
         epochs = {partition: claim.epoch for partition, claim in self._claims.items()}
         fetched = self._source.fetch(most=_FETCH_MOST, timeout=_FETCH_TIMEOUT)
         # Revoked and given back meanwhile: messages from before would leave a gap to those that were dropped.
@@ -158,16 +158,11 @@ class RatingConsumer:
         if was_empty:
             self._began = self._clock.seconds()
 
-    def _hold(self) -> None:
+    def _hold(self, held: bool) -> None:
         """Stops delivery while the store is behind; fetching goes on, as the group protocol lives from it."""
-        if not self._held:
-            self._held = True
-            self._source.pause(self._claims)
-
-    def _release(self) -> None:
-        if self._held:
-            self._held = False
-            self._source.resume(self._claims)
+        if held != self._held:
+            self._held = held
+            (self._source.pause if held else self._source.resume)(self._claims)
 
     # --- Writing ------------------------------------------------------------------------------------------------------
 

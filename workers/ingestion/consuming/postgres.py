@@ -185,8 +185,8 @@ class PostgresStore:
     def _apply_sifted(self, cursor: psycopg.Cursor[Any], batch: Batch, allowance: Allowance | None) -> Applied:
         """As `_apply`, for a batch of which something is refused; what that is becomes dead letters with the rest.
 
-        However long it is looked for, no lock is held meanwhile, and a new owner of a partition need not wait: the
-        search ends when it is fenced off.
+        However long it is looked for, no lock is held for longer than a trial, and a new owner of a partition need not
+        wait: the search ends when it is fenced off.
         """
 
         def go_on() -> None:

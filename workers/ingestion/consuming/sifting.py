@@ -89,8 +89,8 @@ class Sifter:
         new_records, new_raters = sorted(set(records) - self._tried.records), sorted(set(raters) - self._tried.raters)
         self._tried.records.update(new_records)
         self._tried.raters.update(new_raters)
-        bad_records = {new_records[place] for place in suspected_records(self._cursor, new_records)}
-        bad_raters = {new_raters[place] for place in suspected_raters(self._cursor, new_raters)}
+        bad_records = {new_records[place] for place in suspected_records(self._cursor, new_records, go_on=self._look)}
+        bad_raters = {new_raters[place] for place in suspected_raters(self._cursor, new_raters, go_on=self._look)}
         pairs = enumerate(zip(records, raters, strict=True))
         return [place for place, (record, rater) in pairs if record in bad_records or rater in bad_raters]
 
@@ -103,7 +103,7 @@ class Sifter:
         left = RatingWrites(writes.ids[untried], writes.values[untried], writes.times[untried], writes.generation)
         ids = self._interner.intern(self._cursor, part.events).tolist()
         place_of = {key: place for place, key in enumerate(zip(ids, part.times, strict=True))}  # the last of equals
-        suspects = suspected_writes(self._cursor, left)
+        suspects = suspected_writes(self._cursor, left, go_on=self._look)
         return sorted(place_of[int(left.ids[place]), int(left.times[place])] for place in suspects)
 
     def _sifted(

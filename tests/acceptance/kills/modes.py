@@ -50,6 +50,8 @@ class Mode:
 EXACTLY_ONCE = Mode()
 EACH_DELIVERY = (EXACTLY_ONCE, Mode("at-least-once", "eager"), Mode("at-most-once", "broker-assigned"))
 """Each delivery and each protocol, in as few modes as that takes."""
+AT_MOST_ONCE = tuple(Mode("at-most-once", protocol) for protocol in PROTOCOLS)
+"""Locks its positions before it updates them: nobody can take one out of a batch that is being written."""
 
 
 def every_mode(*usual: Mode, but: tuple[Mode, ...] = ()) -> pytest.MarkDecorator:

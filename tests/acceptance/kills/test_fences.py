@@ -2,7 +2,7 @@
 
 import json
 
-from tests.acceptance.kills.modes import EXACTLY_ONCE, every_mode
+from tests.acceptance.kills.modes import AT_MOST_ONCE, EXACTLY_ONCE, every_mode
 from tests.acceptance.kills.scene import make_scene
 from tests.waiting import wait_until
 
@@ -41,7 +41,7 @@ def take_out_of_a_batch(scene, member, partition):
     wait_until(lambda: len(fenced(member)) > before, 30, message=scene.crew.story)
 
 
-@every_mode(EXACTLY_ONCE)
+@every_mode(EXACTLY_ONCE, but=AT_MOST_ONCE)
 def test_a_partition_that_is_taken_out_of_a_batch_takes_no_other_with_it(make_scene, mode):
     with make_scene(mode) as scene:
         with scene.under_load():

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.acceptance.kills.modes import DELIVERIES, EXACTLY_ONCE, PROTOCOLS, Mode, every_mode
+from tests.acceptance.kills.modes import AT_MOST_ONCE, DELIVERIES, EXACTLY_ONCE, Mode, every_mode
 from tests.acceptance.kills.scene import make_scene
 from tests.acceptance.kills.watch import WRITING
 from tests.waiting import wait_until
@@ -14,7 +14,6 @@ from tests.waiting import wait_until
 __all__ = ["make_scene"]
 
 _MOST_FREEZES = 4
-_AT_MOST_ONCE = tuple(Mode("at-most-once", protocol) for protocol in PROTOCOLS)
 
 
 def freeze(scene, zombie):
@@ -55,7 +54,7 @@ def both_own(scene):
     wait_until(lambda: set(scene.watch.owners().values()) == names, 30, message=scene.crew.story)
 
 
-@every_mode(EXACTLY_ONCE, Mode("at-least-once", "eager"), but=_AT_MOST_ONCE)
+@every_mode(EXACTLY_ONCE, Mode("at-least-once", "eager"), but=AT_MOST_ONCE)
 def test_a_write_that_outlives_its_ownership_is_refused(make_scene, seed, mode):
     chance = random.Random(seed)
     with make_scene(mode) as scene:

@@ -54,5 +54,5 @@ def test_manage_runs_against_this_workers_database(manage: Manage) -> None:
 def test_a_started_process_can_be_watched_and_ended(start_manage: StartManage) -> None:
     process = start_manage("shell", "-c", "import time; print('here', flush=True); time.sleep(600)")
     process.wait_for("here")
-    process.terminate()
-    assert process.wait(timeout=20) == -15
+    process.kill()
+    assert process.wait(timeout=20) == -9

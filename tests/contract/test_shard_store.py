@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import psycopg
 import pytest
 
 from ratings.changes import Shard
@@ -28,6 +29,7 @@ class World(Protocol):
     def store(self, shard: Shard = WHOLE) -> ShardStore: ...
     def change(self, record: int, times: int = 1) -> None: ...
     def end_session(self, store: ShardStore) -> None: ...
+    def let_go(self, store: ShardStore) -> None: ...
     def forget_marks(self) -> None: ...
 
 
@@ -45,6 +47,9 @@ class _MemoryWorld:
     def end_session(self, store: ShardStore) -> None:
         assert isinstance(store, MemoryShardStore)
         self.database.end_session(store.shard)
+
+    def let_go(self, store: ShardStore) -> None:
+        store.release()
 
     def forget_marks(self) -> None:
         self.database.marks.clear()
@@ -71,9 +76,22 @@ class _PostgresWorld:
         with own_connection() as own:
             own.execute("SELECT pg_terminate_backend(%s, 5000)", [store._connection.info.backend_pid])
 
+    def let_go(self, store: ShardStore) -> None:
+        """The server ends a session, and frees what it has locked, some time after its client has left."""
+        assert isinstance(store, PostgresShardStore)
+        assert store._connection is not None
+        pid = store._connection.info.backend_pid
+        store.release()
+        with own_connection() as own:
+            wait_until(lambda: is_gone(own, pid))
+
     def forget_marks(self) -> None:
         with own_connection() as own:
             own.execute("DELETE FROM ratings_aggregatechange")
+
+
+def is_gone(own: psycopg.Connection[Any], pid: int) -> bool:
+    return own.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone() is None
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -108,7 +126,7 @@ def test_one_holder_at_a_time(world: World) -> None:
     assert not_yet is not None
     assert "is published by" in not_yet.reason
     first.check()
-    first.release()
+    world.let_go(first)
     assert take(second) is None
     second.check()
 
@@ -166,12 +184,12 @@ def test_a_filled_topic_is_not_filled_again_but_one_made_anew_is(world: World) -
     world.change(1)
     store = world.store()
     assert take(store) is None
-    store.release()
+    world.let_go(store)
     world.forget_marks()
     again = world.store()
     assert take(again) is None
     assert again.read(after=0, most=10) == []
-    again.release()
+    world.let_go(again)
     anew = world.store()
     assert take(anew, replace(TOPIC, topic_id="second")) is None
     assert [change.record_id for change in anew.read(after=0, most=10)] == ["1"]
@@ -183,7 +201,7 @@ def test_another_number_of_shards_fences_the_former_ones_once_they_are_gone(worl
     not_yet = take(later)
     assert not_yet is not None
     assert "in another number of shards" in not_yet.reason
-    former.release()
+    world.let_go(former)
     fenced: list[Shard] = []
     while not_yet := later.take(TOPIC, fence=fenced.append):
         assert not not_yet.is_anothers
@@ -194,7 +212,7 @@ def test_another_number_of_shards_fences_the_former_ones_once_they_are_gone(worl
 def test_a_fence_that_fails_leaves_the_shards_as_they_were(world: World) -> None:
     former, later = world.store(Shard(0, 2)), world.store(Shard(0, 1))
     assert take(former) is None
-    former.release()
+    world.let_go(former)
     with pytest.raises(AssertionError, match="is fenced"):
         later.take(TOPIC, fence=never)
     assert take(former) is None
@@ -211,8 +229,7 @@ class TestPostgres:
         assert "publish_aggregates" in not_yet.reason  # who has it: the command, the machine, the process
         with own_connection() as own:
             pid = silent._connection.info.backend_pid  # type: ignore[union-attr]
-            gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = %s"
-            wait_until(lambda: (own.execute(gone, [pid]).fetchone() or (False,))[0], timeout=10)
+            wait_until(lambda: is_gone(own, pid), timeout=10)
         assert take(heir) is None
         with pytest.raises(ShardLost):
             silent.check()

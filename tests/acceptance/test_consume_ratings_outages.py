@@ -90,6 +90,31 @@ def test_a_broker_that_is_started_again_is_waited_for_by_the_same_process(start_
     assert consumer.wait(20) == 0
 
 
+@pytest.mark.parametrize("delivery", ["exactly-once", "at-most-once"])
+def test_a_stop_under_load_without_a_broker_takes_seconds_and_loses_nothing(
+    start_manage, manage, private_kafka, delivery
+):
+    env = {"KAFKA_BOOTSTRAP_SERVERS": private_kafka.address, "RATINGS_TOPIC": "own", "RATINGS_TOPIC_PARTITIONS": "2"}
+    assert manage("create_topics", env=env).returncode == 0
+    load = RatingLoad(private_kafka.address, "own", partitions=2)
+    load.send(30_000)
+    arguments = ("consume_ratings", "--batch-size", "200", "--delivery", delivery)
+    consumer = start_manage(*arguments, env=env)
+    wait_until(lambda: load.position() > 2_000, message=consumer.output)
+    private_kafka.kill()
+    met = ("store_unavailable", "kafka_commit_failed")  # as the moment is while a batch is checked, or committed
+    wait_until(lambda: any(word in consumer.output() for word in met), message=consumer.output)
+    consumer.terminate()
+    assert consumer.wait(30) == 0
+    private_kafka.start()
+    again = start_manage(*arguments, env=env)
+    load.wait_until_read()
+    again.terminate()
+    assert again.wait() == 0
+    if delivery == "exactly-once":
+        load.assert_in_the_tables()
+
+
 def test_a_broker_that_does_not_answer_is_named_with_what_to_check(settings, monkeypatch):
     monkeypatch.setattr(process, "_BROKER_TIMEOUT", 0.5)
     settings.KAFKA_CLIENT_CONFIG = {"bootstrap.servers": "127.0.0.1:1"}

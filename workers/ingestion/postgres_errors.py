@@ -24,7 +24,17 @@ _NOT_SUPPORTED = "0A"
 _CANCELLED = "57014"
 # An id column's sequence has come to its end: no row is at fault, and every new id would be refused.
 _EXHAUSTED = "2200H"
-_TABLES = frozenset({"ratings_rating", "ratings_recordaggregate", "ratings_record", "ratings_rater"})
+# Functions of the server that give out transaction ids and multixact ids. With none left before the wraparound they
+# refuse with 54000, a limit's state, whatever it is that is written.
+_ID_GIVERS = frozenset({"GetNewTransactionId", "GetNewMultiXactId"})
+# What we keep beside the ratings: no event is at fault where a row of these is refused. In any other table one is, in
+# one that a deployment's own trigger writes too.
+_BOOKKEEPING = frozenset(
+    {
+        *("ingestion_consumeroffset", "ingestion_deadletter", "publishing_publishedtopic"),
+        *("ratings_aggregatechange", "ratings_interning"),
+    }
+)
 # Our own aggregates cannot go wrong by any rating: it is the aggregate that does not fit its ratings any more.
 _DRIFT = frozenset({"ratings_aggregate_count_not_negative", "ratings_aggregate_total_in_range"})
 _FIELDS = {
@@ -60,9 +70,9 @@ def refusal_of(error: psycopg.Error) -> Refusal | None:
     state, about = error.sqlstate, error.diag
     if state is None or state == _EXHAUSTED or state.startswith(_OF_ELSE) or about.constraint_name in _DRIFT:
         return None
-    if state.startswith(_NOT_SUPPORTED) and not _FUNCTION.match(about.context or ""):
+    if about.source_function in _ID_GIVERS or about.table_name in _BOOKKEEPING:
         return None
-    if about.table_name and about.table_name not in _TABLES:
+    if state.startswith(_NOT_SUPPORTED) and not _FUNCTION.match(about.context or ""):
         return None
     field = _FIELDS.get((about.table_name or "", about.column_name), "")
     return Refusal(field, f"the database refuses it: {_named(error)}")
@@ -118,7 +128,11 @@ def store_error(error: psycopg.Error, *, has_connected: bool) -> IngestionError 
 def _words(error: psycopg.Error) -> str:
     """The server's own words where they are about itself; what a function raises, or is of a row, may quote the row."""
     state, about = error.sqlstate, error.diag
-    is_own = state is None or (state.startswith((*_OF_ELSE, _EXHAUSTED)) and not about.context)
+    is_own = (
+        state is None
+        or about.source_function in _ID_GIVERS
+        or (state.startswith((*_OF_ELSE, _EXHAUSTED)) and not about.context)
+    )
     return (str(error).strip() or type(error).__name__).splitlines()[0] if is_own else _named(error)
 
 

@@ -54,7 +54,9 @@ class KafkaGroupConsumer:
         with configuring():
             self._client = Consumer(self._config)
         self._listener: GroupListener | None = None
-        self._is_left_behind = False
+        self._held: set[int] = set()
+        self._left_behind: list[Consumer] = []
+        self._ending: KafkaError | None = None
         self._identity = TopicIdentity(topic=topic, topic_id=topic_id) if topic_id else None
 
     @property
@@ -64,20 +66,22 @@ class KafkaGroupConsumer:
 
     def join(self, listener: GroupListener) -> None:
         """Joins the group; partitions arrive during `fetch`."""
-        self._listener = listener
-        self._client.subscribe(
+        self._listener, client = listener, self._client
+        client.subscribe(
             [self._topic],
             on_assign=lambda _, partitions: self._assigned(listener, partitions),
-            on_revoke=lambda _, partitions: self._taken(listener.partitions_revoked, partitions),
-            on_lost=lambda _, partitions: self._taken(listener.partitions_lost, partitions),
+            on_revoke=lambda _, partitions: self._taken(client, listener.partitions_revoked, partitions),
+            on_lost=lambda _, partitions: self._taken(client, listener.partitions_lost, partitions),
         )
 
     def fetch(self, *, most: int, timeout: float) -> Fetched:
         """Up to `most` messages within `timeout` seconds; runs the rebalance callbacks.
 
         Fetches nothing while another member has our static membership's name. Raises OffsetNotAvailable, LogUnreadable,
-        TopicNotFound, InstanceFenced or RequestRefused for what waiting does not mend.
+        TopicNotFound, InstanceFenced or RequestRefused for what waiting does not mend, once all before it is fetched.
         """
+        if self._ending is not None:
+            raise self._ending
         if self._name.is_refused and not self._joins_again(timeout):
             return Fetched([], {})
         messages: list[Message] = []
@@ -88,14 +92,13 @@ class KafkaGroupConsumer:
                 messages.append(message)  # type: ignore[arg-type]
             elif error.code() == ClientError._PARTITION_EOF:
                 ends[message.partition() or 0] = message.offset() or 0
-            elif error.code() in (ClientError._AUTO_OFFSET_RESET, ClientError._LOG_TRUNCATION):
-                raise self._not_available(message.partition() or 0, message.offset() or 0, error.str())
-            elif error.code() in _UNREADABLE:
-                raise LogUnreadable(
-                    topic=self._topic, partition=message.partition(), code=error.name(), reason=error.str()
-                )
             else:
-                self._check(error)
+                try:
+                    self._check(error, message.partition() or 0, message.offset() or 0)
+                except KafkaError as ending:
+                    self._ending = self._ending or ending
+        if self._ending is not None and not messages:
+            raise self._ending
         return Fetched(messages, ends)
 
     def first_offset(self, partition: int) -> int:
@@ -144,12 +147,20 @@ class KafkaGroupConsumer:
             log.debug("kafka_commit_refused", reason=refused.args[0].str())
 
     def commit_now(self, commits: Mapping[int, Commit]) -> NotCommitted:
-        """Tells Kafka the positions and waits for its answer, for up to the session's time-out or so."""
+        """Tells Kafka the positions and waits for its answer; without one for 5 s all partitions are lost.
+
+        Not to be called by a listener.
+        """
+        places, client = self._commits(commits), self._client
+        errors: dict[int, ClientError] = {}
         try:
-            answers = self._client.commit(offsets=self._commits(commits), asynchronous=False)
+            answers = answered_within(_ANSWER_SECONDS, lambda: client.commit(offsets=places, asynchronous=False))
             errors = {answer.partition: answer.error for answer in answers or () if answer.error is not None}
         except KafkaException as failed:
             errors = dict.fromkeys(commits, failed.args[0])
+        except TimeoutError:  # the client waits for as long as Kafka is away, and takes no other call meanwhile
+            errors = dict.fromkeys(commits, ClientError(ClientError._TIMED_OUT))
+            self._begin_anew()
         for error in {error.code(): error for error in errors.values()}.values():
             log.warning("kafka_commit_failed", code=error.name(), reason=error.str())
         refused = frozenset(partition for partition, error in errors.items() if error.code() in REFUSED)
@@ -180,22 +191,35 @@ class KafkaGroupConsumer:
 
     def close(self) -> None:
         """Leaves the group, partitions are revoked first; where nobody answers for 5 s the group finds that out."""
-        try:
-            answered_within(_LEAVE_SECONDS, self._client.close)
-        except TimeoutError:
-            self._is_left_behind = True
-            log.warning("kafka_not_left", waited_seconds=_LEAVE_SECONDS)
+        self._leave(_LEAVE_SECONDS)
 
     def _joins_again(self, timeout: float) -> bool:
         """Whether it was time to. With another client: one that was refused never asks again."""
         if self._listener is None or not self._name.may_join(timeout):
             return False
-        self._client.close()
+        self._leave(_LEAVE_SECONDS)
         self._client = Consumer(self._config)
         self.join(self._listener)
         return True
 
+    def _leave(self, seconds: float) -> None:
+        try:
+            answered_within(seconds, self._client.close)
+        except TimeoutError:  # it leaves once it can
+            self._left_behind.append(self._client)
+            log.warning("kafka_not_left", waited_seconds=seconds)
+
+    def _begin_anew(self) -> None:
+        """With another client, as another member of the group."""
+        self._leave(0)
+        self._client = Consumer(self._config)
+        if self._listener is not None:
+            lost, self._held = sorted(self._held), set()
+            self._listener.partitions_lost(lost)
+            self.join(self._listener)
+
     def _assigned(self, listener: GroupListener, partitions: list[TopicPartition]) -> None:
+        self._held |= {partition.partition for partition in partitions}
         # A callback that raises leaves the client to assign at Kafka's own offsets: it must not happen.
         starts = listener.partitions_assigned([partition.partition for partition in partitions])
         # Never at a logical offset such as OFFSET_END: while the client asks the broker where that is, a seek is undone
@@ -212,16 +236,21 @@ class KafkaGroupConsumer:
         # Paused before it was lost, a partition is still paused when it comes back: for the client that is its state.
         self.resume(partition for partition, start in starts.items() if not start.paused)
 
-    def _taken(self, tell: Callable[[Sequence[int]], None], partitions: list[TopicPartition]) -> None:
-        if not self._is_left_behind:  # called by a `close` that is not waited for any more: the listener has gone on
+    def _taken(self, client: Consumer, tell: Callable[[Sequence[int]], None], partitions: list[TopicPartition]) -> None:
+        if client not in self._left_behind:  # else by a `close` that is not waited for: the listener has gone on
+            self._held -= {partition.partition for partition in partitions}
             tell([partition.partition for partition in partitions])
         if self._incremental:
-            self._client.incremental_unassign(partitions)
+            client.incremental_unassign(partitions)
         else:
-            self._client.unassign()
+            client.unassign()
 
-    def _check(self, error: ClientError) -> None:
+    def _check(self, error: ClientError, partition: int = 0, offset: int = 0) -> None:
         match error.code():
+            case ClientError._AUTO_OFFSET_RESET | ClientError._LOG_TRUNCATION:
+                raise self._not_available(partition, offset, error.str())
+            case unreadable if unreadable in _UNREADABLE:
+                raise LogUnreadable(topic=self._topic, partition=partition, code=error.name(), reason=error.str())
             case ClientError.UNKNOWN_TOPIC_OR_PART | ClientError._UNKNOWN_TOPIC:
                 raise TopicNotFound(self._topic)
             case _ if self._name.concerns(error):

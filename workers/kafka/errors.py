@@ -84,9 +84,10 @@ class LogUnreadable(KafkaError):
 
     def __init__(self, *, topic: str, partition: int | None, code: str, reason: str) -> None:
         super().__init__(
-            f"Partition {partition} of the topic {topic!r} cannot be read on: {reason} ({code}). Nothing is skipped "
-            "without a word: look at the disk of the partition's leader and at its other replicas; where none has the "
-            "messages as they were, decide where the group goes on, and say so with `manage.py move_offsets`."
+            f"Partition {partition} of the topic {topic!r} cannot be read on: {reason} ({code}). What comes before is "
+            "applied first (`manage.py lag` shows how far), nothing is skipped: look at the disk of the partition's "
+            "leader and at its other replicas; where none has the messages as they were, decide where the group goes "
+            "on, and say so with `manage.py move_offsets`."
         )
         self.partition = partition
         self.code = code

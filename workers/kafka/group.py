@@ -148,7 +148,10 @@ class GroupConsumer(Protocol):
         """Tells Kafka the positions, without waiting for the answer; what it says comes too late to matter."""
 
     def commit_now(self, commits: Mapping[int, Commit]) -> NotCommitted:
-        """Tells Kafka the positions and waits for its answer, for up to the session's time-out or so."""
+        """Tells Kafka the positions and waits for its answer; without one for 5 s all partitions are lost.
+
+        Not to be called by a listener.
+        """
 
     def committed(self, partitions: Iterable[int]) -> Mapping[int, Commit]:
         """What was committed last of each partition; left out where nothing was, or not by a consumer of this kind.

@@ -67,10 +67,36 @@ def test_trouble_in_the_middle_of_the_search_leaves_nothing_behind(owner, databa
     assert_consistent()
 
 
-def test_a_violation_of_another_table_blames_no_rating(owner, database):
+AUDIT = """
+CREATE TABLE audit (rater_id int, value int CONSTRAINT lucky CHECK (value <> 13));
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO audit VALUES (NEW.rater_id, NEW.value);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER refuse AFTER INSERT OR UPDATE ON ratings_rating FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+def test_a_violation_of_a_table_of_the_deployments_own_is_a_letter(owner, database):
+    owner.execute(AUDIT)
+    try:
+        store = database.store()
+        assert write(store, batch_of(take(store, 0), ("a", 50), ("b", BAD))).refused == 1
+        assert owner.execute("SELECT value FROM audit").fetchall() == [(50,)]
+    finally:
+        owner.execute("DROP TABLE audit")
+    assert raters(database) == {"a"}
+    row = DeadLetter.objects.get()
+    assert (row.field, row.reason) == (
+        "",
+        "the database refuses it: CheckViolation (SQLSTATE 23514), table audit, constraint lucky",
+    )
+
+
+def test_a_violation_of_our_bookkeeping_blames_no_rating(owner, database):
     store = database.store()
     claims = take(store, 0)
-    for table in ("audit", "ingestion_deadletter", "ingestion_consumeroffset"):
+    for table in ("ratings_aggregatechange", "ratings_interning", "ingestion_deadletter", "ingestion_consumeroffset"):
         owner.execute(ALLOW)
         refuse(owner, bad=f"ERRCODE = '23514', TABLE = '{table}'")
         with pytest.raises(StoreUnavailable):
@@ -160,10 +186,9 @@ def test_a_statement_that_the_database_does_not_take_stops_the_consumer(owner, d
         owner.execute("ALTER TABLE ratings_rating RENAME COLUMN former TO previous")
 
 
-def test_a_rater_that_is_erased_during_the_search_is_looked_up_again(owner, database, monkeypatch):
-    refuse(owner, bad="ERRCODE = '23514'")
-    store = database.store()
-    write(store, batch_of(take(store, 0), ("a", 50)))
+@pytest.fixture
+def erased(monkeypatch):
+    """Has rater "a" erased once, between the two steps of a search; what was erased."""
     erased = []
 
     def interned(sifter, batch):
@@ -174,7 +199,25 @@ def test_a_rater_that_is_erased_during_the_search_is_looked_up_again(owner, data
 
     plain = Sifter.interned
     monkeypatch.setattr(Sifter, "interned", interned)
+    return erased
+
+
+def test_a_rater_that_is_erased_during_the_search_is_looked_up_again(owner, database, erased):
+    refuse(owner, bad="ERRCODE = '23514'")
+    store = database.store()
+    write(store, batch_of(take(store, 0), ("a", 50)))
     write(store, batch_of(take(store, 0), ("a", 20), ("b", BAD), ("c", 10)))
+    assert len(erased) == 1
     assert raters(database) == {"a", "c"}
     assert len(database.letters()) == 1
+    assert_consistent()
+
+
+def test_a_batch_is_not_tried_out_by_a_trial_that_an_erasure_ended(owner, database, erased):
+    refuse(owner, bad="ERRCODE = '53100'")
+    store = database.store()
+    write(store, batch_of(take(store, 0), ("a", 50)))
+    with pytest.raises(StoreUnavailable):
+        store.try_out(batch_of(take(store, 0), ("a", BAD)))
+    assert len(erased) == 1
     assert_consistent()

@@ -29,8 +29,8 @@ MUTATIONS = (
         name="corruption-passed-over",
         breaks="What cannot be read in Kafka's log is passed over with a warning.",
         path="workers/kafka/consumer.py",
-        old="            elif error.code() in _UNREADABLE:\n",
-        new="            elif error.code() in ():\n",
+        old="            case unreadable if unreadable in _UNREADABLE:\n",
+        new="            case unreadable if unreadable in ():\n",
         tests=(
             "tests/acceptance/test_consume_ratings_corrupted.py"
             "::test_a_message_that_is_not_as_it_was_written_is_neither_applied_nor_passed_over",
@@ -94,8 +94,8 @@ MUTATIONS = (
         name="loop-revoked-without-flush",
         breaks="A revocation gives up what was fetched instead of writing it first.",
         path=_CONSUMER,
-        old="            try:\n                self._flush()\n            except",
-        new="            try:\n                pass\n            except",
+        old="                self._flush(begins=self._commits_first is None)\n",
+        new="                pass\n",
         tests=(f"{_OF_OWNERSHIP}::test_revoking_writes_the_batch_in_flight_and_the_one_being_built",),
     ),
     Mutation(
@@ -184,8 +184,8 @@ MUTATIONS = (
         name="write-outage-unsaid",
         breaks="A consumer that waits for its database looks well.",
         path=_WRITING,
-        old="        self.waiting_for = str(error)\n",
-        new="",
+        old="self._is_store_away = str(error), isinstance",
+        new="self._is_store_away = None, isinstance",
         tests=(f"{_OF_OUTAGES}::test_an_outage_is_waited_out_and_told",),
     ),
     Mutation(

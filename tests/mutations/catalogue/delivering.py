@@ -246,7 +246,7 @@ MUTATIONS = (
         name="kafka-leaves-at-any-price",
         breaks="Who leaves a Kafka that is away waits for the answers to its last commits.",
         path=_KAFKA,
-        old="answered_within(_LEAVE_SECONDS, self._client.close)",
+        old="answered_within(seconds, self._client.close)",
         new="self._client.close()",
         tests=("tests/unit/kafka/test_consumer_closing.py::test_a_client_that_does_not_close_is_left_behind",),
     ),
@@ -254,9 +254,47 @@ MUTATIONS = (
         name="kafka-left-behind-tells",
         breaks="A client that nobody waits for any more takes partitions from a consumer that has gone on.",
         path=_KAFKA,
-        old="if not self._is_left_behind:",
+        old="if client not in self._left_behind:",
         new="if True:",
         tests=("tests/unit/kafka/test_consumer_closing.py::test_a_client_that_does_not_close_is_left_behind",),
+    ),
+    Mutation(
+        name="kafka-stuck-commit-kept",
+        breaks="A consumer goes on with a client that takes no call as long as Kafka is away, and is deaf itself.",
+        path=_KAFKA,
+        old="            self._begin_anew()\n",
+        new="",
+        tests=(
+            "tests/unit/kafka/test_consumer_closing.py"
+            "::test_a_client_that_is_stuck_in_a_commit_is_replaced_and_leaves_later",
+        ),
+    ),
+    Mutation(
+        name="stop-waits-for-kafka",
+        breaks="A stop without Kafka waits for the flush time, though nobody can vouch for what was fetched.",
+        path="workers/ingestion/consuming/consumer.py",
+        old="is_stopping and self._writer.lacks_kafka",
+        new="False",
+        tests=("tests/unit/consuming/test_outages.py::test_a_stop_without_kafka_leaves_what_nobody_can_vouch_for",),
+    ),
+    Mutation(
+        name="log-end-unflushed",
+        breaks="What comes before a damaged message is fetched at every start and never applied.",
+        path="workers/ingestion/consuming/consumer.py",
+        old="                self._flush()  # what comes before",
+        new="                pass  # what comes before",
+        tests=("tests/unit/consuming/test_delivery.py::test_what_was_read_before_the_log_ends_is_applied",),
+    ),
+    Mutation(
+        name="commit-in-a-rebalance",
+        breaks="At-most-once commits inside a rebalance, where Kafka's client may wait for as long as Kafka is away.",
+        path="workers/ingestion/consuming/consumer.py",
+        old="self._flush(begins=self._commits_first is None)",
+        new="self._flush()",
+        tests=(
+            "tests/unit/consuming/test_delivery.py"
+            "::test_at_most_once_leaves_what_it_has_not_begun_to_the_next_owner_when_it_must_let_go",
+        ),
     ),
     Mutation(
         name="kafka-begins-where-it-likes",
@@ -278,8 +316,8 @@ MUTATIONS = (
         name="kafka-commit-not-awaited",
         breaks="At-most-once does not wait for Kafka's answer and writes what is not committed.",
         path=_KAFKA,
-        old="self._client.commit(offsets=self._commits(commits), asynchronous=False)",
-        new="self._client.commit(offsets=self._commits(commits), asynchronous=True)",
+        old="client.commit(offsets=places, asynchronous=False)",
+        new="client.commit(offsets=places, asynchronous=True)",
         tests=("tests/unit/kafka/test_consumer_errors.py::test_a_commit_is_refused_or_unknown_or_done",),
     ),
     Mutation(

@@ -10,6 +10,7 @@ _BREAKER = "workers/ingestion/consuming/breaker.py"
 _WRITING = "workers/ingestion/consuming/writing.py"
 _COMMITTING = "workers/ingestion/consuming/committing.py"
 _OF_POISON = "tests/unit/consuming/test_poison.py"
+_OF_ERRORS = "tests/unit/consuming/test_postgres_errors.py"
 _OF_BREAKER = "tests/unit/consuming/test_breaker.py"
 _OF_TOO_MANY = "tests/unit/consuming/test_too_many_letters.py"
 _OF_REFUSED = "tests/contract/test_refused_events.py"
@@ -138,6 +139,22 @@ MUTATIONS = (
         tests=(f"{_OF_SEARCH}::test_the_end_of_the_process_ends_the_search",),
     ),
     Mutation(
+        name="trial-search-unending",
+        breaks="SIGTERM during the search of a batch that is only tried out is heard when the search is over.",
+        path=_STORE,
+        old="go_on=self._writing.check_wanted)",
+        new="go_on=lambda: None)",
+        tests=(f"{_OF_SEARCH}::test_the_end_of_the_process_ends_the_search_of_a_trial_too",),
+    ),
+    Mutation(
+        name="trial-given-up-counts",
+        breaks="At-most-once begins, and loses, a batch whose trial an erasure has ended before anything was tried.",
+        path=_STORE,
+        old="                    continue  # with ids that are looked up again\n",
+        new="                    return\n",
+        tests=(f"{_OF_POSTGRES}::test_a_batch_is_not_tried_out_by_a_trial_that_an_erasure_ended",),
+    ),
+    Mutation(
         name="poison-trials-stay",
         breaks="What a trial has written stays, whoever owns the partition by then.",
         path=_SIFTING,
@@ -184,12 +201,42 @@ MUTATIONS = (
         tests=(f"{_OF_POSTGRES}::test_an_aggregate_that_has_drifted_stops_the_consumer_and_blames_no_rating",),
     ),
     Mutation(
-        name="other-tables-dead-lettered",
-        breaks="A violation in another table is blamed on a rating.",
+        name="bookkeeping-dead-lettered",
+        breaks="A violation in a table that we keep beside the ratings is blamed on a rating.",
         path=_ERRORS,
-        old="    if about.table_name and about.table_name not in _TABLES:\n        return None\n",
+        old=" or about.table_name in _BOOKKEEPING:",
+        new=":",
+        tests=(
+            f"{_OF_POSTGRES}::test_a_violation_of_our_bookkeeping_blames_no_rating",
+            f"{_OF_ERRORS}::test_of_our_own_tables_only_those_of_the_ratings_are_an_events",
+        ),
+    ),
+    Mutation(
+        name="own-tables-waited-for",
+        breaks="An event that a deployment's trigger cannot note in a table of its own stops its partition for ever.",
+        path=_ERRORS,
+        old=" or about.table_name in _BOOKKEEPING:",
+        new=' or not (about.table_name or "ratings_").startswith("ratings_"):',
+        tests=(
+            f"{_OF_POSTGRES}::test_a_violation_of_a_table_of_the_deployments_own_is_a_letter",
+            f"{_OF_ERRORS}::test_a_table_that_is_not_ours_is_an_events_too",
+        ),
+    ),
+    Mutation(
+        name="wraparound-dead-lettered",
+        breaks="A server that has no transaction ids left fills the dead letters with good events.",
+        path=_ERRORS,
+        old="    if about.source_function in _ID_GIVERS or ",
+        new="    if ",
+        tests=(f"{_OF_ERRORS}::test_a_server_without_transaction_ids_is_waited_for_and_says_so",),
+    ),
+    Mutation(
+        name="wraparound-untold",
+        breaks="Nobody who reads why the consumer waits learns that the server has no transaction ids left.",
+        path=_ERRORS,
+        old="        or about.source_function in _ID_GIVERS\n",
         new="",
-        tests=(f"{_OF_POSTGRES}::test_a_violation_of_another_table_blames_no_rating",),
+        tests=(f"{_OF_ERRORS}::test_a_server_without_transaction_ids_is_waited_for_and_says_so",),
     ),
     Mutation(
         name="trigger-waited-for",

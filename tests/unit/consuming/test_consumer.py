@@ -78,7 +78,7 @@ def test_run_writes_what_it_fetched_and_gives_the_partitions_back(scene):
     assert member.source.assigned == frozenset()
 
 
-def test_an_error_that_ends_the_loop_gives_the_partitions_back_without_writing(scene):
+def test_an_error_that_ends_the_loop_gives_the_partitions_back(scene):
     scene.put(0, "a", 1)
     member = scene.member(0)
     scene.topic.delete_before(1, 5)
@@ -88,7 +88,6 @@ def test_an_error_that_ends_the_loop_gives_the_partitions_back_without_writing(s
     with pytest.raises(OffsetNotAvailable):
         member.consumer.run(lambda: False)
     assert member.source.assigned == frozenset()
-    assert scene.values() == {}
 
 
 def test_positions_pass_what_is_no_message(scene):

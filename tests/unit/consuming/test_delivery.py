@@ -7,7 +7,7 @@ from tests.unit.consuming.scene import START, take_from
 from workers.ingestion.consuming.batch import BatchLimits
 from workers.ingestion.delivery import Delivery
 from workers.ingestion.errors import StoreNotReady
-from workers.kafka.errors import BrokerUnavailable, TopicMadeAnew
+from workers.kafka.errors import BrokerUnavailable, LogUnreadable, OffsetNotAvailable, TopicMadeAnew
 from workers.kafka.group import Commit, NotCommitted
 
 AT_LEAST, AT_MOST = Delivery.AT_LEAST_ONCE, Delivery.AT_MOST_ONCE
@@ -342,6 +342,58 @@ def test_a_commit_of_exactly_once_is_never_read_back(scene):
     scene.put(0, "b", 1)
     scene.member(0, delivery=AT_LEAST).settle(10)
     assert scene.positions() == {0: 2}
+
+
+def test_at_most_once_leaves_what_it_has_not_begun_to_the_next_owner_when_it_must_let_go(scene):
+    """In a rebalance Kafka's client takes commits from one thread only, which must not wait for ever."""
+    member = fill_both_places(scene, AT_MOST)
+    member.executor.stuck = False
+    member.source.revoke(0)
+    with capture_logs() as lines:
+        member.turns()
+    assert scene.committed() == scene.positions() == {0: 3}
+    assert "left_unwritten" not in [line["event"] for line in lines]
+    scene.member(0, delivery=AT_MOST).settle(20)
+    assert (len(scene.values()), scene.skipped()) == (8, 0)
+
+
+def test_a_store_that_is_back_is_told_though_it_was_doubted_meanwhile(scene):
+    member = scene.member(0, delivery=AT_MOST)
+    scene.put(0, "a", 1)
+    member.submit()
+    member.store.faults.append("before")
+    with capture_logs() as lines:
+        member.settle(100)
+        scene.put(0, "b", 1)
+        member.settle(100)
+    said = [line["event"] for line in lines]
+    assert (said.count("store_unavailable"), said.count("store_is_back")) == (1, 1)
+
+
+@pytest.mark.parametrize("delivery", Delivery)
+@pytest.mark.parametrize(
+    "ending",
+    [
+        LogUnreadable(topic="t", partition=0, code="_BAD_MSG", reason="for a test"),
+        OffsetNotAvailable(topic="t", partition=0, wanted=3, there=None),
+    ],
+)
+def test_what_was_read_before_the_log_ends_is_applied(scene, monkeypatch, delivery, ending):
+    member = scene.member(0, delivery=delivery)
+    for user in "abc":
+        scene.put(0, user, 1)
+    fetch, fetched = member.source.fetch, []
+
+    def fetch_once(**limits):
+        if fetched:
+            raise ending
+        fetched.append(fetch(**limits))
+        return fetched[0]
+
+    monkeypatch.setattr(member.source, "fetch", fetch_once)
+    with pytest.raises(type(ending)):
+        member.consumer.run(lambda: False)
+    assert (len(scene.values()), scene.positions()) == (3, {0: 3})
 
 
 @pytest.mark.parametrize("delivery", Delivery)

@@ -8,6 +8,11 @@ from structlog.testing import capture_logs
 from tests.unit.consuming.scene import take_from
 from workers.ingestion.consuming.batch import BatchLimits
 from workers.ingestion.errors import StoreNotReady
+from workers.kafka.errors import BrokerUnavailable
+
+
+def kafka_is_away():
+    raise BrokerUnavailable(servers="127.0.0.1:1", timeout=5, reason="connection refused")
 
 
 def hold_delivery(scene):
@@ -211,6 +216,21 @@ def test_a_stop_while_the_store_is_away_ends_after_the_flush_time(scene):
     assert scene.clock.now - before == pytest.approx(3, abs=0.5)
     assert member.store.ends_within == 5
     assert scene.values() == {}
+    assert scene.positions() == {0: 0}
+
+
+@pytest.mark.parametrize(("is_stopping", "waited"), [(True, 0), (False, 3)])
+def test_a_stop_without_kafka_leaves_what_nobody_can_vouch_for(scene, monkeypatch, is_stopping, waited):
+    member = scene.member(0, flush_seconds=3)
+    scene.put(0, "a", 1)
+    monkeypatch.setattr(member.consumer._writer, "_check", kafka_is_away)
+    member.submit()
+    member.settle(2)
+    assert member.consumer.waiting_for.startswith("No Kafka broker")
+    member.consumer._stopping.wish = lambda: is_stopping
+    before = scene.clock.now
+    member.consumer._flush()
+    assert scene.clock.now - before == pytest.approx(waited, abs=0.5)
     assert scene.positions() == {0: 0}
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from workers.kafka.consumer import KafkaGroupConsumer
+from workers.kafka.group import Commit, NotCommitted
 from workers.kafka.patience import answered_within
 
 
@@ -18,11 +19,17 @@ class StuckClient:
 
     def close(self):
         self.let.wait(10)
-        self.consumer._taken(self.tell, [SimpleNamespace(partition=3)])
+        self.consumer._taken(self, self.tell, [SimpleNamespace(partition=3)])
         self.is_closed.set()
 
     def incremental_unassign(self, _):
         pass
+
+    def subscribe(self, *_, **callbacks):
+        pass
+
+    def commit(self, **_):
+        self.let.wait(10)
 
 
 @pytest.fixture
@@ -50,6 +57,35 @@ def test_a_client_that_does_not_close_is_left_behind(made, monkeypatch):
     client.let.set()
     assert client.is_closed.wait(10)
     assert told == []
+
+
+class Listener:
+    def __init__(self):
+        self.lost = []
+
+    def partitions_assigned(self, partitions):
+        return {}
+
+    def partitions_revoked(self, partitions):
+        raise AssertionError(partitions)
+
+    def partitions_lost(self, partitions):
+        self.lost.append(partitions)
+
+
+def test_a_client_that_is_stuck_in_a_commit_is_replaced_and_leaves_later(made, monkeypatch):
+    consumer, stuck, told = made
+    monkeypatch.setattr("workers.kafka.consumer._ANSWER_SECONDS", 0.05)
+    listener = Listener()
+    consumer.join(listener)
+    consumer._held = {3, 1}
+    assert consumer.commit_now({3: Commit(5, epoch=1)}) == NotCommitted(unknown=frozenset({3}))
+    assert listener.lost == [[1, 3]]
+    assert consumer._client is not stuck
+    stuck.let.set()
+    assert stuck.is_closed.wait(10)
+    assert (listener.lost, told) == ([[1, 3]], [])
+    consumer.close()
 
 
 def test_what_is_waited_for_returns_or_raises_as_it_would():

@@ -1,6 +1,7 @@
 """Which of the client's errors end a consumer, and which it goes on from."""
 
 from concurrent.futures import Future
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -43,10 +44,16 @@ def test_what_waiting_does_not_mend_ends_the_consumer(consumer, code, ending):
 
 @pytest.mark.parametrize("code", [KafkaError._BAD_MSG, KafkaError._BAD_COMPRESSION, KafkaError._NOT_IMPLEMENTED])
 def test_what_cannot_be_read_ends_the_consumer_and_names_its_partition(consumer, monkeypatch, code):
-    unreadable = SimpleNamespace(error=lambda: KafkaError(code, "for a test"), partition=lambda: 3)
-    monkeypatch.setattr(consumer, "_client", SimpleNamespace(consume=lambda *_: [unreadable], close=lambda: None))
-    with pytest.raises(LogUnreadable, match=r"Partition 3 of the topic 't' .*for a test"):
-        consumer.fetch(most=1, timeout=0)
+    before, after = SimpleNamespace(error=lambda: None), SimpleNamespace(error=lambda: None)
+    error = KafkaError(code, "for a test")
+    unreadable = SimpleNamespace(error=lambda: error, partition=lambda: 3, offset=lambda: 7)
+    fetches = iter([[before, unreadable, after]])
+    client = SimpleNamespace(consume=lambda *_: next(fetches), close=lambda: None)
+    monkeypatch.setattr(consumer, "_client", client)
+    assert consumer.fetch(most=3, timeout=0).messages == [before, after]
+    for _ in range(2):
+        with pytest.raises(LogUnreadable, match=r"Partition 3 of the topic 't' .*for a test"):
+            consumer.fetch(most=3, timeout=0)
 
 
 @pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError._MAX_POLL_EXCEEDED, KafkaError._ALL_BROKERS_DOWN])
@@ -61,6 +68,8 @@ class Client:
         self.answer = answer
 
     def commit(self, *, offsets, asynchronous):
+        if self.answer is None:
+            Event().wait(2)
         if isinstance(self.answer, KafkaError):
             raise KafkaException(self.answer)
         if asynchronous:  # whoever does not wait is told nothing
@@ -90,6 +99,12 @@ UNANSWERED = KafkaError(KafkaError._TIMED_OUT)
 def test_a_commit_is_refused_or_unknown_or_done(consumer, monkeypatch, answer, expected):
     monkeypatch.setattr(consumer, "_client", Client(answer))
     assert consumer.commit_now({0: Commit(5, epoch=1), 1: Commit(6, epoch=1)}) == expected
+
+
+def test_a_commit_that_nobody_answers_is_unknown_within_seconds(consumer, monkeypatch):
+    monkeypatch.setattr(consumer, "_client", Client(None))
+    monkeypatch.setattr("workers.kafka.consumer._ANSWER_SECONDS", 0.05)
+    assert consumer.commit_now({0: Commit(5, epoch=1)}) == NotCommitted(unknown=frozenset({0}))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from workers.ingestion.consuming.threads import Threads
 from workers.ingestion.consuming.writing import BatchWriter
 from workers.ingestion.delivery import Delivery
 from workers.ingestion.errors import Fenced
+from workers.kafka.errors import LogUnreadable, OffsetNotAvailable
 from workers.kafka.group import GroupConsumer, Start
 
 log = structlog.get_logger(__name__)
@@ -88,8 +89,12 @@ class RatingConsumer:
         try:
             self._wait_for_store(finished)
             self._source.join(self)
-            while not finished():
-                self.turn()
+            try:
+                while not finished():
+                    self.turn()
+            except (LogUnreadable, OffsetNotAvailable):
+                self._flush()  # what comes before can be read, and would not be at the next start either
+                raise
             self._flush()
         finally:
             self._closing = True
@@ -224,23 +229,32 @@ class RatingConsumer:
             if not self._commits_first:
                 self._source.commit(written.only(self._claims).commits)
 
-    def _flush(self) -> None:
-        """Writes what was fetched, within `flush_seconds`; what is left then is fetched again by the next owner."""
+    def _flush(self, *, begins: bool = True) -> None:
+        """Writes what was fetched, within `flush_seconds`; what is left then is fetched again by the next owner.
+
+        Without `begins` only what is in flight.
+        """
         deadline = self._stopping.deadline(self._flush_seconds)
-        while (self._building or not self._writer.is_empty) and self._clock.seconds() < deadline:
-            self._stopping.look()
-            if self._commits_first and not self._commits_first.may_end_with(deadline - self._clock.seconds()):
+        while self._is_owed(begins) and self._clock.seconds() < deadline:
+            is_stopping, left = self._stopping.look(), deadline - self._clock.seconds()
+            if self._commits_first and not self._commits_first.may_end_with(left):
                 break
-            self._hand_over()
+            if not self._commits_first and is_stopping and self._writer.lacks_kafka:
+                break
+            if begins:
+                self._hand_over()
             self._begin_write()
             if self._writer.is_writing:
-                self._writer.wait(min(_WRITE_WAIT, deadline - self._clock.seconds()))
+                self._writer.wait(min(_WRITE_WAIT, left))
             else:
                 self._clock.sleep(0.01)
             self._settle()
-        if self._building or not self._writer.is_empty:
-            left, why = self._building.messages + self._writer.left, self.waiting_for or "out of time"
-            log.warning("left_unwritten", messages=left, lost_at_most=self._writer.lost, reason=why)
+        if self._is_owed(begins):
+            messages, why = self._building.messages + self._writer.left, self.waiting_for or "out of time"
+            log.warning("left_unwritten", messages=messages, lost_at_most=self._writer.lost, reason=why)
+
+    def _is_owed(self, begins: bool) -> bool:
+        return self._writer.in_flight is not None or (begins and (bool(self._building) or not self._writer.is_empty))
 
     # --- Ownership ----------------------------------------------------------------------------------------------------
 
@@ -249,10 +263,13 @@ class RatingConsumer:
         return self._ownership.assigned(partitions, paused=self._held)
 
     def partitions_revoked(self, partitions: Sequence[int]) -> None:
-        """Writes what was fetched of these partitions, then lets go of them."""
+        """Writes what was fetched of these partitions, then lets go of them.
+
+        What Kafka would have to be told of first is left to the next owner.
+        """
         if not self._closing and not self._claims.keys().isdisjoint(partitions):
             try:
-                self._flush()
+                self._flush(begins=self._commits_first is None)
             except Exception as error:  # the write is repeated, or refused, once the callback is over
                 log.warning("flush_failed", reason=str(error))
         self._let_go(partitions)

@@ -24,7 +24,8 @@ class RatingLoad:
         self.poison = 0
         self.expected: dict[tuple[str, str], int | None] = {}
         self._random = random.Random(seed)
-        self._producer = Producer({"bootstrap.servers": servers, "linger.ms": 5})
+        # One that is not idempotent changes the order when it repeats, as for a leader that is not there yet.
+        self._producer = Producer({"bootstrap.servers": servers, "linger.ms": 5, "enable.idempotence": True})
 
     def send(self, count: int, *, users: int = 500, records: int = 40) -> None:
         """Sends so many messages, one in fifty of them poison, and returns when all are acknowledged."""

@@ -18,7 +18,14 @@ from workers.ingestion.models import DeadLetter
 
 @pytest.fixture
 def produce(kafka_bootstrap_servers):
-    producer = Producer({"bootstrap.servers": kafka_bootstrap_servers, "partitioner": "murmur2_random", "linger.ms": 0})
+    producer = Producer(
+        {
+            "bootstrap.servers": kafka_bootstrap_servers,
+            "partitioner": "murmur2_random",
+            "linger.ms": 0,
+            "enable.idempotence": True,
+        }
+    )
 
     def send(topic, *values, key=None, partition=-1, headers=None):
         for value in values:

@@ -17,7 +17,7 @@ def test_a_message_that_is_not_as_it_was_written_is_neither_applied_nor_passed_o
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
     for user in USERS:  # a batch of the log each
-        producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
+        producer = Producer({"bootstrap.servers": servers, "linger.ms": 0, "enable.idempotence": True})
         event = {"recordId": "1", "recordType": "movie", "userId": user, "ratingValue": 5, "eventType": "put"}
         producer.produce(topic, json.dumps(event), partition=0)
         assert producer.flush(30) == 0

@@ -16,7 +16,7 @@ from workers.ingestion.models import ConsumerOffset
 @pytest.fixture
 def produce(kafka_bootstrap_servers):
     def send(topic, *users, partition=0):
-        producer = Producer({"bootstrap.servers": kafka_bootstrap_servers, "linger.ms": 0})
+        producer = Producer({"bootstrap.servers": kafka_bootstrap_servers, "linger.ms": 0, "enable.idempotence": True})
         for user in users:
             event = {"recordId": "1", "recordType": "movie", "userId": user, "ratingValue": 5, "eventType": "put"}
             producer.produce(topic, json.dumps(event).encode(), partition=partition)

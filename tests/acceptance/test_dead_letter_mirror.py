@@ -16,7 +16,7 @@ def mirror(make_topic: MakeTopic) -> str:
 
 
 def send_poison(servers: str, topic: str, first: int, count: int) -> None:
-    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 0, "enable.idempotence": True})
     for number in range(first, first + count):
         producer.produce(topic, b"no json %d" % number, b"k%d" % number, headers=[("n", b"%d" % number)])
     assert producer.flush(30) == 0

@@ -171,7 +171,7 @@ def test_a_replay_beside_a_consumer_never_takes_a_newer_write_back(
     manage: Manage, start_manage: StartManage, make_topic: MakeTopic, kafka_bootstrap_servers: str
 ) -> None:
     topic = make_topic(partitions=1)
-    producer = Producer({"bootstrap.servers": kafka_bootstrap_servers, "linger.ms": 0})
+    producer = Producer({"bootstrap.servers": kafka_bootstrap_servers, "linger.ms": 0, "enable.idempotence": True})
     for user in range(30):
         producer.produce(topic, event(11, user=f"u{user}"), partition=0)
     producer.flush(30)

@@ -61,7 +61,7 @@ class RealCluster:
     def __init__(self, servers, topic, group_protocol):
         self.servers, self.topic, self.group = servers, topic, f"g-{uuid.uuid4().hex[:12]}"
         self.group_protocol = group_protocol
-        self.producer = Producer({"bootstrap.servers": servers, "linger.ms": 0})
+        self.producer = Producer({"bootstrap.servers": servers, "linger.ms": 0, "enable.idempotence": True})
         self.admin = AdminClient({"bootstrap.servers": servers})
         described = self.admin.describe_topics(TopicCollection([topic]))
         self.topic_id = str(described[topic].result(10).topic_id)

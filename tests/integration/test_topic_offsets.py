@@ -26,7 +26,7 @@ def broker(settings, kafka_bootstrap_servers):
 def stamped(make_topic, kafka_bootstrap_servers):
     """Partition 0 is empty, 1 has STAMPS in batches of their own, 2 in one batch, 3 a message of the future."""
     topic = make_topic(partitions=4, message_timestamp_type="CreateTime", retention_ms=-1)
-    producer = Producer({"bootstrap.servers": kafka_bootstrap_servers, "linger.ms": 100})
+    producer = Producer({"bootstrap.servers": kafka_bootstrap_servers, "linger.ms": 100, "enable.idempotence": True})
     for stamp in STAMPS:
         producer.produce(topic, b"x", partition=1, timestamp=stamp)
         assert producer.flush(30) == 0

@@ -28,7 +28,9 @@ class Sent:
         self.topic = topic
         self.at = {}
         self.ends = {}
-        self._producer = Producer({"bootstrap.servers": servers, "message.max.bytes": 4_000_000, "linger.ms": 5})
+        self._producer = Producer(
+            {"bootstrap.servers": servers, "message.max.bytes": 4_000_000, "linger.ms": 5, "enable.idempotence": True}
+        )
 
     def send(self, *messages, partition=0):
         for message in messages:

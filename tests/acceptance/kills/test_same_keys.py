@@ -46,7 +46,7 @@ class Quarrel:
         self.sent = 0
         self._topic, self._partitions = topic, partitions
         self._random = random.Random(seed)
-        self._producer = Producer({"bootstrap.servers": servers, "log_level": 2})
+        self._producer = Producer({"bootstrap.servers": servers, "log_level": 2, "enable.idempotence": True})
 
     def send(self, count):
         for _ in range(count):

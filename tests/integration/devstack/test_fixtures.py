@@ -24,7 +24,7 @@ def test_made_topics_are_distinct_empty_and_stamped_by_the_broker(
 ) -> None:
     first, second = make_topic(), make_topic(partitions=1)
     assert first != second
-    producer = Producer({"bootstrap.servers": kafka_bootstrap_servers})
+    producer = Producer({"bootstrap.servers": kafka_bootstrap_servers, "enable.idempotence": True})
     producer.produce(second, b"x", timestamp=1)
     assert producer.flush(20) == 0
     consumer = Consumer(

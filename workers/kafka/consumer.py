@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -69,7 +70,7 @@ class KafkaGroupConsumer:
         self._listener, client = listener, self._client
         client.subscribe(
             [self._topic],
-            on_assign=lambda _, partitions: self._assigned(listener, partitions),
+            on_assign=lambda _, partitions: self._assigned(client, listener, partitions),
             on_revoke=lambda _, partitions: self._taken(client, listener.partitions_revoked, partitions),
             on_lost=lambda _, partitions: self._taken(client, listener.partitions_lost, partitions),
         )
@@ -96,7 +97,8 @@ class KafkaGroupConsumer:
                 try:
                     self._check(error, message.partition() or 0, message.offset() or 0)
                 except KafkaError as ending:
-                    self._ending = self._ending or ending
+                    self._ending = ending
+                    break  # what comes after it in its partition would close the gap
         if self._ending is not None and not messages:
             raise self._ending
         return Fetched(messages, ends)
@@ -210,15 +212,22 @@ class KafkaGroupConsumer:
             log.warning("kafka_not_left", waited_seconds=seconds)
 
     def _begin_anew(self) -> None:
-        """With another client, as another member of the group."""
-        self._leave(0)
+        """With another client, as another member of the group; the former one leaves once it can."""
+        stuck = self._client
+        self._left_behind.append(stuck)  # first: its callbacks run as soon as it closes
+        with suppress(TimeoutError):
+            answered_within(0, stuck.close)
         self._client = Consumer(self._config)
         if self._listener is not None:
             lost, self._held = sorted(self._held), set()
             self._listener.partitions_lost(lost)
             self.join(self._listener)
 
-    def _assigned(self, listener: GroupListener, partitions: list[TopicPartition]) -> None:
+    def _assigned(self, client: Consumer, listener: GroupListener, partitions: list[TopicPartition]) -> None:
+        assign = client.incremental_assign if self._incremental else client.assign
+        if client in self._left_behind:  # by a `close` that is not waited for: nobody is there to read these
+            assign([])
+            return
         self._held |= {partition.partition for partition in partitions}
         # A callback that raises leaves the client to assign at Kafka's own offsets: it must not happen.
         starts = listener.partitions_assigned([partition.partition for partition in partitions])
@@ -227,12 +236,9 @@ class KafkaGroupConsumer:
         positions = [self._at(partition, start) for partition, start in starts.items()]
         # Paused before they are assigned, so that nothing is fetched where there may be nothing. The client passes over
         # a pause of what it does not know yet; to ask it for a position makes it known.
-        self._client.position(positions)
+        client.position(positions)
         self.pause(partition for partition, start in starts.items() if start.paused)
-        if self._incremental:
-            self._client.incremental_assign(positions)
-        else:
-            self._client.assign(positions)
+        assign(positions)
         # Paused before it was lost, a partition is still paused when it comes back: for the client that is its state.
         self.resume(partition for partition, start in starts.items() if not start.paused)
 

@@ -270,6 +270,17 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        name="gap-closed-behind-damage",
+        breaks="What comes after a message that cannot be read is applied with what came before: that one is skipped.",
+        path=_KAFKA,
+        old="                    break  # what comes after it",
+        new="                    continue  # what comes after it",
+        tests=(
+            "tests/unit/kafka/test_consumer_errors.py"
+            "::test_what_cannot_be_read_ends_the_consumer_and_names_its_partition",
+        ),
+    ),
+    Mutation(
         name="stop-waits-for-kafka",
         breaks="A stop without Kafka waits for the flush time, though nobody can vouch for what was fetched.",
         path="workers/ingestion/consuming/consumer.py",
@@ -348,7 +359,7 @@ MUTATIONS = (
         name="kafka-waiting-start-fetches",
         breaks="A partition that waits for its position ends the process when the topic has lost its first messages.",
         path=_KAFKA,
-        old="        self._client.position(positions)\n",
+        old="        client.position(positions)\n",
         new="",
         tests=(f"{_OF_SEEKING}::test_a_start_that_only_waits_may_lie_before_the_topics_first_offset[cooperative]",),
     ),

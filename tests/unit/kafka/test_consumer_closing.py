@@ -14,16 +14,22 @@ class StuckClient:
     """A client that ends only when it is let, and revokes what it has then."""
 
     def __init__(self, consumer, tell):
-        self.consumer, self.tell = consumer, tell
+        self.consumer, self.tell, self.listener = consumer, tell, None
         self.let, self.is_closed = Event(), Event()
+        self.assigned = []
 
     def close(self):
         self.let.wait(10)
+        if self.listener is not None:  # what the group has given it meanwhile
+            self.consumer._assigned(self, self.listener, [SimpleNamespace(partition=7)])
         self.consumer._taken(self, self.tell, [SimpleNamespace(partition=3)])
         self.is_closed.set()
 
     def incremental_unassign(self, _):
         pass
+
+    def incremental_assign(self, partitions):
+        self.assigned.append(partitions)
 
     def subscribe(self, *_, **callbacks):
         pass
@@ -64,7 +70,7 @@ class Listener:
         self.lost = []
 
     def partitions_assigned(self, partitions):
-        return {}
+        raise AssertionError(partitions)
 
     def partitions_revoked(self, partitions):
         raise AssertionError(partitions)
@@ -76,7 +82,7 @@ class Listener:
 def test_a_client_that_is_stuck_in_a_commit_is_replaced_and_leaves_later(made, monkeypatch):
     consumer, stuck, told = made
     monkeypatch.setattr("workers.kafka.consumer._ANSWER_SECONDS", 0.05)
-    listener = Listener()
+    listener = stuck.listener = Listener()
     consumer.join(listener)
     consumer._held = {3, 1}
     assert consumer.commit_now({3: Commit(5, epoch=1)}) == NotCommitted(unknown=frozenset({3}))
@@ -84,7 +90,7 @@ def test_a_client_that_is_stuck_in_a_commit_is_replaced_and_leaves_later(made, m
     assert consumer._client is not stuck
     stuck.let.set()
     assert stuck.is_closed.wait(10)
-    assert (listener.lost, told) == ([[1, 3]], [])
+    assert (listener.lost, told, stuck.assigned) == ([[1, 3]], [], [[]])
     consumer.close()
 
 

@@ -50,7 +50,7 @@ def test_what_cannot_be_read_ends_the_consumer_and_names_its_partition(consumer,
     fetches = iter([[before, unreadable, after]])
     client = SimpleNamespace(consume=lambda *_: next(fetches), close=lambda: None)
     monkeypatch.setattr(consumer, "_client", client)
-    assert consumer.fetch(most=3, timeout=0).messages == [before, after]
+    assert consumer.fetch(most=3, timeout=0).messages == [before]  # the one after it would close the gap
     for _ in range(2):
         with pytest.raises(LogUnreadable, match=r"Partition 3 of the topic 't' .*for a test"):
             consumer.fetch(most=3, timeout=0)

@@ -193,23 +193,20 @@ class KafkaGroupConsumer:
 
     def close(self) -> None:
         """Leaves the group, partitions are revoked first; where nobody answers for 5 s the group finds that out."""
-        self._leave(_LEAVE_SECONDS)
+        try:
+            answered_within(_LEAVE_SECONDS, self._client.close)
+        except TimeoutError:  # it leaves once it can
+            self._left_behind.append(self._client)
+            log.warning("kafka_not_left", waited_seconds=_LEAVE_SECONDS)
 
     def _joins_again(self, timeout: float) -> bool:
         """Whether it was time to. With another client: one that was refused never asks again."""
         if self._listener is None or not self._name.may_join(timeout):
             return False
-        self._leave(_LEAVE_SECONDS)
+        self.close()
         self._client = Consumer(self._config)
         self.join(self._listener)
         return True
-
-    def _leave(self, seconds: float) -> None:
-        try:
-            answered_within(seconds, self._client.close)
-        except TimeoutError:  # it leaves once it can
-            self._left_behind.append(self._client)
-            log.warning("kafka_not_left", waited_seconds=seconds)
 
     def _begin_anew(self) -> None:
         """With another client, as another member of the group; the former one leaves once it can."""

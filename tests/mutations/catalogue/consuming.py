@@ -184,8 +184,8 @@ MUTATIONS = (
         name="write-outage-unsaid",
         breaks="A consumer that waits for its database looks well.",
         path=_WRITING,
-        old="self._is_store_away = str(error), isinstance",
-        new="self._is_store_away = None, isinstance",
+        old="self.lacks_kafka = str(error), isinstance",
+        new="self.lacks_kafka = None, isinstance",
         tests=(f"{_OF_OUTAGES}::test_an_outage_is_waited_out_and_told",),
     ),
     Mutation(

@@ -246,7 +246,7 @@ MUTATIONS = (
         name="kafka-leaves-at-any-price",
         breaks="Who leaves a Kafka that is away waits for the answers to its last commits.",
         path=_KAFKA,
-        old="answered_within(seconds, self._client.close)",
+        old="answered_within(_LEAVE_SECONDS, self._client.close)",
         new="self._client.close()",
         tests=("tests/unit/kafka/test_consumer_closing.py::test_a_client_that_does_not_close_is_left_behind",),
     ),

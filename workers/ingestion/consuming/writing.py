@@ -66,7 +66,6 @@ class BatchWriter:
         """Why nothing is written at the moment, for people; None while all is well."""
         self.lacks_kafka = False
         """True while it is Kafka that is waited for: what is fetched is written once it tells that its topic stands."""
-        self._is_store_away = False
         self._store = store
         self._silence = SilenceWatch(store.silent_for)
         self._check = check
@@ -265,16 +264,16 @@ class BatchWriter:
             if self._waiting is None:
                 self.waiting_for = None  # as far as anybody knows
             return
-        if self._is_store_away or self.waiting_for is not None:
+        if self._backoff.attempts or self.waiting_for is not None:
             log.info("store_is_back", after_attempts=self._backoff.attempts)
-        self.waiting_for, self.lacks_kafka, self._is_store_away = None, False, False
+        self.waiting_for, self.lacks_kafka = None, False
         self._backoff.reset()
 
     def is_away(self, error: StoreUnavailable | BrokerUnavailable) -> None:
         """Gives the store time, more with every time in a row."""
         self.doubt.failed()
         delay = self._backoff.begin()
-        self.waiting_for, self.lacks_kafka, self._is_store_away = str(error), isinstance(error, BrokerUnavailable), True
+        self.waiting_for, self.lacks_kafka = str(error), isinstance(error, BrokerUnavailable)
         log.warning("store_unavailable", reason=str(error), next_attempt_in_seconds=round(delay, 2))
 
     def close(self) -> None:

@@ -184,22 +184,17 @@ def test_what_was_tried_is_not_written_when_another_owner_comes_last(owner, data
     assert_nothing_written(database, store)
 
 
-def test_the_end_of_the_process_ends_the_search(owner, database, at_the_third_trial):
+def try_out(store, batch):
+    store.try_out(batch)
+
+
+@pytest.mark.parametrize("search", [write, try_out])
+def test_the_end_of_the_process_ends_the_search(owner, database, at_the_third_trial, search):
     refuse(owner, bad="ERRCODE = '23514'")
     store = database.store()
     batch = batch_of(take(store, 0), *[(f"u{number}", BAD) for number in range(50)], ("good", 50))
     trials = at_the_third_trial(lambda: store.end_within(5.0))
     with pytest.raises(StoreUnavailable):
-        write(store, batch)
+        search(store, batch)
     assert len(trials) == 3
     assert_nothing_written(database, database.store())
-
-
-def test_the_end_of_the_process_ends_the_search_of_a_trial_too(owner, database, at_the_third_trial):
-    refuse(owner, bad="ERRCODE = '23514'")
-    store = database.store()
-    batch = batch_of(take(store, 0), *[(f"u{number}", BAD) for number in range(50)], ("good", 50))
-    trials = at_the_third_trial(lambda: store.end_within(5.0))
-    with pytest.raises(StoreUnavailable):
-        store.try_out(batch)
-    assert len(trials) == 3

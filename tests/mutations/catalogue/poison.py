@@ -136,7 +136,7 @@ MUTATIONS = (
         path=_STORE,
         old="            self._writing.check_wanted()\n",
         new="",
-        tests=(f"{_OF_SEARCH}::test_the_end_of_the_process_ends_the_search",),
+        tests=(f"{_OF_SEARCH}::test_the_end_of_the_process_ends_the_search[write]",),
     ),
     Mutation(
         name="trial-search-unending",
@@ -144,7 +144,7 @@ MUTATIONS = (
         path=_STORE,
         old="go_on=self._writing.check_wanted)",
         new="go_on=lambda: None)",
-        tests=(f"{_OF_SEARCH}::test_the_end_of_the_process_ends_the_search_of_a_trial_too",),
+        tests=(f"{_OF_SEARCH}::test_the_end_of_the_process_ends_the_search[try_out]",),
     ),
     Mutation(
         name="trial-given-up-counts",

@@ -2,13 +2,16 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
+from movieapp.hosts import is_host, is_unspecified
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
+_ADDRESS = re.compile(r"(?P<host>[A-Za-z0-9][A-Za-z0-9._-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\]):(?P<port>[0-9]{1,5})")
 _KAFKA_PREFIX = "KAFKA_CONFIG_"
 MAKE_RUN = "Or start `make run`: it starts everything that is needed, and manage.py finds it by itself."
 
@@ -55,6 +58,74 @@ def one_of(env: Env, name: str, choices: Sequence[str], *, default: str) -> str:
     value: str = env.str(name, default=default).strip().upper()
     if value not in choices:
         raise ImproperlyConfigured(f"{name} is {value!r}: it wants one of {', '.join(choices)}.")
+    return value
+
+
+def addresses(env: Env, name: str, *, default: str, services: Collection[str]) -> dict[str, list[tuple[str, int]]]:
+    """Hosts and ports by service, of `service=host:port,host:port;service=…`; an IPv6 address is in brackets.
+
+    At least one service, and none but those of `services`.
+    """
+    text: str = env.str(name, default="").strip() or default
+    found: dict[str, list[tuple[str, int]]] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        service, _, listed = part.partition("=")
+        pairs = [_ADDRESS.fullmatch(one.strip()) for one in listed.split(",")]
+        if service.strip() not in services or service.strip() in found or not all(map(_is_callable, pairs)):
+            raise ImproperlyConfigured(
+                f"{name} has the part {part[:80]!r}: it wants service=host:port,host:port;service=… with each "
+                f"service ({', '.join(services)}) once, addresses that can be called, an IPv6 one in brackets, and "
+                "ports from 1 to 65535."
+            )
+        found[service.strip()] = [(pair["host"].strip("[]"), int(pair["port"])) for pair in pairs if pair]
+    if not found:
+        raise ImproperlyConfigured(f"{name} names no service: it wants service=host:port,host:port;service=…")
+    return found
+
+
+def endpoints(env: Env, name: str, *, default: list[str]) -> list[str]:
+    """A comma-separated list of host:port, an IPv6 address in brackets."""
+    found = names(env, name, default=default)
+    for endpoint in found:
+        if not _is_address(_ADDRESS.fullmatch(endpoint)):
+            raise ImproperlyConfigured(
+                f"{name} has {endpoint[:80]!r}: it wants host:port,host:port,… without http://, an IPv6 address in "
+                "brackets and ports from 1 to 65535."
+            )
+    return found
+
+
+def http_server(env: Env, name: str, *, default: str) -> str:
+    """The URL of a server, http://host:port or https://host:port; without a port it gets its scheme's own.
+
+    Raises ImproperlyConfigured, never with the URL's text in it, as somebody may have put a password there.
+    """
+    text: str = env.str(name, default="").strip() or default
+    parts = re.fullmatch(r"(?i:(https?)://)([^/@:?#%\[\]\s]+|\[[0-9A-Fa-f:.%]+\])(?::([0-9]{1,5}))?/?", text)
+    if parts is None or not is_host(parts[2].strip("[]").partition("%")[0]) or not 0 < int(parts[3] or 1) < 65_536:
+        raise ImproperlyConfigured(f"{name} wants http://host:port or https://host:port, with nothing after the port.")
+    scheme = parts[1].lower()
+    return f"{scheme}://{parts[2]}:{parts[3] or (443 if scheme == 'https' else 80)}"
+
+
+def _is_address(match: re.Match[str] | None) -> bool:
+    return match is not None and 0 < int(match["port"]) < 65_536 and is_host(match["host"].strip("[]"))
+
+
+def _is_callable(match: re.Match[str] | None) -> bool:
+    return match is not None and _is_address(match) and not is_unspecified(match["host"].strip("[]"))
+
+
+def secret(env: Env, name: str) -> str:
+    """What goes into a header of HTTP as it is; empty for none.
+
+    Raises ImproperlyConfigured, never with any of the text in it.
+    """
+    value: str = env.str(name, default="").strip()
+    if not re.fullmatch(r"[!-~]*", value):
+        raise ImproperlyConfigured(
+            f"{name} has a character that is none of a token's: it wants printable ASCII, without spaces and line ends."
+        )
     return value
 
 

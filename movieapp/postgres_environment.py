@@ -29,6 +29,16 @@ _WORDS = {
     "gssencmode": ("disable", "prefer", "require"),
     "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
 }
+# A server that is gone without a word is noticed, also while nothing is asked of it; tcp_user_timeout, in milliseconds,
+# is for what was sent and not acknowledged.
+_DEFAULTS = {
+    "application_name": "movieapp",
+    "connect_timeout": "5",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
 _FORM = "DATABASE_URL wants the form postgresql://user:password@host:port/name"
 _ADDRESS = re.compile(r"(?P<host>\[[^\[\]]*\]|[^\[\]:]*)(?::(?P<port>[0-9]{0,5}))?")
 
@@ -137,5 +147,5 @@ def _database(
         "PORT": port,
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"application_name": "movieapp", "connect_timeout": "5", **(options or {})},
+        "OPTIONS": {**_DEFAULTS, **(options or {})},
     }

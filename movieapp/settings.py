@@ -13,12 +13,16 @@ from django.core.exceptions import ImproperlyConfigured
 from environ import Env
 
 from movieapp.environment import (
+    addresses,
+    endpoints,
     flag,
     group_name,
+    http_server,
     kafka_client_config,
     names,
     one_of,
     required,
+    secret,
     topic_name,
     whole_number,
 )
@@ -80,6 +84,7 @@ INSTALLED_APPS = [
     "workers.kafka",
     "workers.ingestion",
     "workers.publishing",
+    "workers.discovery",
     "movieapp.catalogue",
     "movieapp.devstack",
 ]
@@ -121,7 +126,11 @@ USE_I18N = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576  # bytes; the largest body of a REST request
 
-DATABASES: dict[str, dict[str, Any]] = {"default": postgres_connection(env)}
+# Behind a pooler that hands sessions out by the transaction: nothing is prepared, no session's settings are changed.
+DATABASE_POOLED = flag(env, "DATABASE_POOLED", default=False)
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {**postgres_connection(env), "DISABLE_SERVER_SIDE_CURSORS": DATABASE_POOLED}
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -160,6 +169,49 @@ KAFKA_REPLICATION_FACTOR = whole_number(
     env, "TOPIC_REPLICATION_FACTOR", default=-1, lowest=1, highest=32_767, special=-1
 )
 RATINGS_CONSUMER_GROUP = group_name(env, "RATINGS_CONSUMER_GROUP", default="rating")
+
+# --- gRPC -------------------------------------------------------------------------------------------------------------
+GRPC_HOST = env.str("GRPC_HOST", default="").strip() or "127.0.0.1"
+# Under which name or address others reach this machine; empty: GRPC_HOST, or the machine's name where that is 0.0.0.0.
+GRPC_ADVERTISED_HOST = env.str("GRPC_ADVERTISED_HOST", default="").strip()
+# Calls that one process works on at a time; each thread has a connection to the database.
+GRPC_THREADS = whole_number(env, "GRPC_THREADS", default=16, lowest=1, highest=1_000)
+GRPC_MAX_STREAMS = whole_number(env, "GRPC_MAX_STREAMS", default=200, lowest=1, highest=100_000)
+# To each port of a process; what is more is refused. Each may have 300 calls open, of some 20 KiB.
+GRPC_MAX_CONNECTIONS = whole_number(env, "GRPC_MAX_CONNECTIONS", default=500, lowest=1, highest=100_000)
+GRPC_METRICS_PORT = whole_number(env, "GRPC_METRICS_PORT", default=0, lowest=0, highest=65_535)
+# Files in PEM. A certificate and its key: TLS. A client CA, too: clients need a certificate of it.
+GRPC_TLS_CERTIFICATE = env.str("GRPC_TLS_CERTIFICATE", default="").strip()
+GRPC_TLS_KEY = env.str("GRPC_TLS_KEY", default="").strip()
+GRPC_TLS_CLIENT_CA = env.str("GRPC_TLS_CLIENT_CA", default="").strip()
+# What our own clients expect of the servers that they call.
+GRPC_TLS_CA = env.str("GRPC_TLS_CA", default="").strip()
+GRPC_TLS_SERVER_NAME = env.str("GRPC_TLS_SERVER_NAME", default="").strip()
+GRPC_PLAINTEXT_BEHIND_TLS_PROXY = flag(env, "GRPC_PLAINTEXT_BEHIND_TLS_PROXY", default=False)
+GRPC_UNPACKAGED_WRITES_WITHOUT_TOKEN = flag(env, "GRPC_UNPACKAGED_WRITES_WITHOUT_TOKEN", default=False)
+# Where movie details come from: one query of this database, or the metadata and ratings services over gRPC.
+MOVIE_DETAILS_SOURCE = one_of(env, "MOVIE_DETAILS_SOURCE", ("DATABASE", "GRPC"), default="DATABASE").lower()
+MOVIE_DETAILS_PARTIAL = flag(env, "MOVIE_DETAILS_PARTIAL", default=True)
+MOVIE_DETAILS_TIMEOUT_MS = whole_number(env, "MOVIE_DETAILS_TIMEOUT_MS", default=2_000, lowest=10, highest=600_000)
+
+# --- Discovery --------------------------------------------------------------------------------------------------------
+DISCOVERY = one_of(env, "DISCOVERY", ("STATIC", "CONSUL", "ETCD"), default="STATIC").lower()
+DISCOVERY_STATIC = addresses(
+    env,
+    "DISCOVERY_STATIC",
+    default="metadata=127.0.0.1:8081;ratings=127.0.0.1:8082;movie=127.0.0.1:8083",
+    services=("metadata", "ratings", "movie"),
+)
+DISCOVERY_TTL_SECONDS = whole_number(env, "DISCOVERY_TTL_SECONDS", default=10, lowest=2, highest=300)
+DISCOVERY_CONSUL_URL = http_server(env, "DISCOVERY_CONSUL_URL", default="http://127.0.0.1:8500")
+DISCOVERY_CONSUL_TOKEN = secret(env, "DISCOVERY_CONSUL_TOKEN")
+# A file in PEM; empty: the certificate authorities that everybody trusts.
+DISCOVERY_CONSUL_CA = env.str("DISCOVERY_CONSUL_CA", default="").strip()
+DISCOVERY_ETCD_ENDPOINTS = endpoints(env, "DISCOVERY_ETCD_ENDPOINTS", default=["127.0.0.1:2379"])
+# Files in PEM. A CA: TLS. A certificate and its key, too: they say who we are.
+DISCOVERY_ETCD_CA = env.str("DISCOVERY_ETCD_CA", default="").strip()
+DISCOVERY_ETCD_CERTIFICATE = env.str("DISCOVERY_ETCD_CERTIFICATE", default="").strip()
+DISCOVERY_ETCD_KEY = env.str("DISCOVERY_ETCD_KEY", default="").strip()
 
 # --- Logs -------------------------------------------------------------------------------------------------------------
 LOGGING = logging_settings(level=one_of(env, "DJANGO_LOG_LEVEL", LEVELS, default="INFO"))

@@ -52,16 +52,26 @@ def test_user_and_password_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_libpqs_parameters_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    query = "sslmode=verify-full&sslrootcert=/ca.pem&connect_timeout=3&keepalives_idle=10&target_session_attrs=primary"
+    query = "sslmode=verify-full&sslrootcert=/ca.pem&connect_timeout=3&keepalives_idle=20&target_session_attrs=primary"
     options = from_url(monkeypatch, f"postgresql://h/db?{query}")["OPTIONS"]
     assert options == {
         "application_name": "movieapp",
         "sslmode": "verify-full",
         "sslrootcert": "/ca.pem",
         "connect_timeout": "3",
-        "keepalives_idle": "10",
+        "keepalives_idle": "20",
+        "keepalives_interval": "5",
+        "keepalives_count": "3",
+        "tcp_user_timeout": "30000",
         "target_session_attrs": "primary",
     }
+
+
+def test_a_server_that_is_gone_without_a_word_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    noticed = {"keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", "connect_timeout"}
+    monkeypatch.setenv("PGHOST", "h")
+    for settings in (from_url(monkeypatch, "postgresql://h/db"), postgres_connection(Env())):
+        assert noticed <= connects_with(settings).keys()
 
 
 @pytest.mark.parametrize(

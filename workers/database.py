@@ -26,8 +26,6 @@ _SESSION = {
     # past. (The backslash keeps the space, as libpq splits options at spaces.)
     "default_transaction_isolation": "read\\ committed",
 }
-# Of a server that is gone without a word; tcp_user_timeout, in milliseconds, is for what was sent and not acknowledged.
-_KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 _CONNECT_SECONDS = 5
 # A server that lives has ended the statement by its statement_timeout before this: one that is silent for longer hangs.
 _PATIENCE = 70.0
@@ -75,11 +73,7 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
 
 def connect() -> PatientConnection:
     """A new autocommit connection to Django's default database. Raises psycopg.OperationalError."""
-    parameters: dict[str, Any] = {
-        "connect_timeout": _CONNECT_SECONDS,
-        **connection.get_connection_params(),
-        **_KEEPALIVE,
-    }
+    parameters: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, **connection.get_connection_params()}
     parameters.pop("cursor_factory", None)  # Django's binds on the client's side
     options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
     parameters["options"] = " ".join(part for part in (parameters.get("options"), options) if part)

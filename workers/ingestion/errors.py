@@ -39,14 +39,6 @@ class TooManyDeadLetters(IngestionError):
         self.found = found
 
 
-class ProcessFailed(IngestionError):
-    """One of the processes that work as one ended with an error, or kept dying: the others were stopped."""
-
-    def __init__(self, reason: str, *, exit_code: int) -> None:
-        super().__init__(reason)
-        self.exit_code = exit_code
-
-
 class UnknownUser(IngestionError):
     """Nothing is stored about this user."""
 

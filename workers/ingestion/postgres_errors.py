@@ -1,6 +1,5 @@
 """What an error of Postgres tells: of a row, of tables that are not as they must be, or of nothing but the moment."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,34 +8,14 @@ import psycopg
 from django.db import DatabaseError, InterfaceError
 
 from ratings.errors import AggregateMissing
+from ratings.refusals import DRIFT, EXHAUSTED, FUNCTION, ID_GIVERS, OF_ELSE, is_refusal
 from workers.ingestion.errors import IngestionError, StoreNotReady, StoreUnavailable
 
-# Classes of SQLSTATE that tell of the connection, the session, a lock, the server or the statement, never of a row. All
-# others do: data and constraints (22, 23), limits such as of an index row (54), and whatever a trigger may raise of its
-# own, in PL/pgSQL (P0), another language (38) or a class that nobody else knows.
-_OF_ELSE = (
-    *("08", "0B", "0L", "0P", "24", "25", "26", "28", "2B", "2D", "34", "39", "3B", "3D", "3F"),
-    *("40", "42", "53", "55", "57", "58", "72", "F0", "HV", "XX"),
-)
-# Feature not supported: of a row where a function raises it; else of the statement, such as a cached plan out of date.
-_NOT_SUPPORTED = "0A"
 # The statement was cancelled, which is how statement_timeout ends one.
 _CANCELLED = "57014"
-# An id column's sequence has come to its end: no row is at fault, and every new id would be refused.
-_EXHAUSTED = "2200H"
-# Functions of the server that give out transaction ids and multixact ids. With none left before the wraparound they
-# refuse with 54000, a limit's state, whatever it is that is written.
-_ID_GIVERS = frozenset({"GetNewTransactionId", "GetNewMultiXactId"})
-# What we keep beside the ratings: no event is at fault where a row of these is refused. In any other table one is, in
-# one that a deployment's own trigger writes too.
-_BOOKKEEPING = frozenset(
-    {
-        *("ingestion_consumeroffset", "ingestion_deadletter", "publishing_publishedtopic"),
-        *("ratings_aggregatechange", "ratings_interning"),
-    }
-)
-# Our own aggregates cannot go wrong by any rating: it is the aggregate that does not fit its ratings any more.
-_DRIFT = frozenset({"ratings_aggregate_count_not_negative", "ratings_aggregate_total_in_range"})
+# What the workers keep beside the ratings: no event is at fault where a row of these is refused. In any other table one
+# is, in one that a deployment's own trigger writes too.
+_BOOKKEEPING = frozenset({"ingestion_consumeroffset", "ingestion_deadletter", "publishing_publishedtopic"})
 _FIELDS = {
     ("ratings_record", "type"): "recordType",
     ("ratings_record", None): "recordId",
@@ -45,8 +24,6 @@ _FIELDS = {
     ("ratings_rater", None): "userId",
     ("ratings_rater", "user_id"): "userId",
 }
-_FUNCTION = re.compile(r"^PL/pgSQL function ([^\s(]+)")
-
 # Syntax error or access rule violation: the tables are not the ones that this version knows, or not ours to write.
 _OTHER_TABLES = "42"
 _NO_PRIVILEGE = "42501"
@@ -67,12 +44,8 @@ def refusal_of(error: psycopg.Error) -> Refusal | None:
 
     It names SQLSTATE, constraint, table and trigger function and no value: the server's own words may quote the row.
     """
-    state, about = error.sqlstate, error.diag
-    if state is None or state == _EXHAUSTED or state.startswith(_OF_ELSE) or about.constraint_name in _DRIFT:
-        return None
-    if about.source_function in _ID_GIVERS or about.table_name in _BOOKKEEPING:
-        return None
-    if state.startswith(_NOT_SUPPORTED) and not _FUNCTION.match(about.context or ""):
+    about = error.diag
+    if not is_refusal(error) or about.table_name in _BOOKKEEPING:
         return None
     field = _FIELDS.get((about.table_name or "", about.column_name), "")
     return Refusal(field, f"the database refuses it: {_named(error)}")
@@ -116,7 +89,7 @@ def store_error(error: psycopg.Error, *, has_connected: bool) -> IngestionError 
         return StoreNotReady(f"The database refuses us: check what the role of DATABASE_URL may do ({words})")
     if state.startswith(_OTHER_TABLES):
         return StoreNotReady(f"The database is not as this version needs it: run `manage.py migrate` ({words})")
-    if error.diag.constraint_name in _DRIFT:
+    if error.diag.constraint_name in DRIFT:
         return StoreNotReady(
             f"An aggregate does not fit its ratings: run `manage.py check_aggregates --repair` ({words})"
         )
@@ -130,15 +103,15 @@ def _words(error: psycopg.Error) -> str:
     state, about = error.sqlstate, error.diag
     is_own = (
         state is None
-        or about.source_function in _ID_GIVERS
-        or (state.startswith((*_OF_ELSE, _EXHAUSTED)) and not about.context)
+        or about.source_function in ID_GIVERS
+        or (state.startswith((*OF_ELSE, EXHAUSTED)) and not about.context)
     )
     return (str(error).strip() or type(error).__name__).splitlines()[0] if is_own else _named(error)
 
 
 def _named(error: psycopg.Error) -> str:
     about = error.diag
-    raised_in = _FUNCTION.match(about.context or "")
+    raised_in = FUNCTION.match(about.context or "")
     named = {
         "table": about.table_name,
         "column": about.column_name,

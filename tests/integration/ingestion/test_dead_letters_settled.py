@@ -191,9 +191,9 @@ def test_a_mended_value_that_is_refused_leaves_the_letter_as_it_was() -> None:
 
 def test_a_letter_that_is_not_there_is_told() -> None:
     letter = kept_letter(event(1))
-    assert letters_discard(letter_ids=[letter.pk, 7]) == [
+    assert letters_discard(letter_ids=[letter.pk, letter.pk + 1_000]) == [
         Settled(letter.pk, Outcome.DISCARDED),
-        Settled(7, Outcome.GONE),
+        Settled(letter.pk + 1_000, Outcome.GONE),
     ]
     assert letters_replay(letter_ids=[letter.pk]) == [Settled(letter.pk, Outcome.GONE)]
     with pytest.raises(UnknownDeadLetter):

@@ -9,13 +9,13 @@ from functools import partial
 import structlog
 from django.conf import settings
 
-from workers.ingestion.consuming.manage_process import ManageProcess
 from workers.ingestion.consuming.postgres import PostgresStore
 from workers.ingestion.consuming.process import ConsumeOptions, consume_ratings
 from workers.ingestion.consuming.progress import CaughtUp, shown_catch_up
-from workers.ingestion.consuming.supervising import Supervisor
 from workers.ingestion.consuming.watching import watched_positions
 from workers.kafka.topics import Topic, describe_topic, end_offsets
+from workers.processes.manage_process import ManageProcess
+from workers.processes.supervising import Supervisor
 from workers.shutdown import Shutdown, two_stage_shutdown
 
 log = structlog.get_logger(__name__)

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from movieapp.words import counted
 from workers.ingestion.positions.lag import FormerTopic, GroupLag, PartitionLag, State
-from workers.ingestion.positions.tables import Column, Output, table_text
 from workers.kafka.members import GroupMember
+from workers.tables import Column, Output, table_text
 
 _STATES = {
     State.BEGUN: "",

@@ -1,6 +1,5 @@
 """`manage.py consume_ratings`: rating events from Kafka into Postgres, each as often as was promised."""
 
-import os
 from argparse import SUPPRESS, ArgumentTypeError
 from typing import Any
 
@@ -12,11 +11,11 @@ from workers.ingestion.consuming.breaker import DEFAULT_RATIO
 from workers.ingestion.consuming.process import ConsumeOptions
 from workers.ingestion.consuming.sharing import consume_in_processes
 from workers.ingestion.delivery import Delivery
-from workers.ingestion.errors import IngestionError, ProcessFailed
+from workers.ingestion.errors import IngestionError
 from workers.kafka.arguments import group_name, instance_name, topic_name, whole_number
 from workers.kafka.errors import KafkaError
-
-_MOST_PROCESSES = 64
+from workers.processes.arguments import process_count
+from workers.processes.errors import ProcessFailed
 
 
 class Command(BaseCommand):
@@ -132,20 +131,3 @@ def share(text: str) -> float:
     if not 0 < value <= 1:
         raise ArgumentTypeError(f"{text} is not above 0 and at most 1")
     return value
-
-
-def process_count(text: str) -> int:
-    """An argparse type: a whole number from 1 to 64, or 'auto'."""
-    if text == "auto":
-        return min(_cores(), _MOST_PROCESSES)
-    value = whole_number(text)
-    if value > _MOST_PROCESSES:
-        raise ArgumentTypeError(f"{value} is more than {_MOST_PROCESSES} processes")
-    return value
-
-
-def _cores() -> int:
-    """The cores that this process may use, where the system tells them."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -12,9 +12,9 @@ from workers.ingestion.management.asking import is_confirmed_on_terminal
 from workers.ingestion.positions.destination import Destination, Exactly, destination, partition_number
 from workers.ingestion.positions.moving import move_offsets
 from workers.ingestion.positions.planning import Move, MoveRequest, PlanChanged
-from workers.ingestion.positions.tables import Column, table_text
 from workers.kafka.arguments import group_name, topic_name
 from workers.kafka.errors import KafkaError
+from workers.tables import Column, table_text
 
 
 class Command(BaseCommand):

@@ -5,8 +5,8 @@ import signal
 import pytest
 
 from tests.unit.consuming.scene import VirtualClock
-from workers.ingestion.consuming.supervising import Supervisor
-from workers.ingestion.errors import ProcessFailed
+from workers.processes.errors import ProcessFailed
+from workers.processes.supervising import Supervisor
 
 KILLED = -signal.SIGKILL
 
@@ -19,15 +19,21 @@ class FakeProcess:
         self.code = None
         self.asked = 0
         self.code_of_stop = code_of_stop
+        self.silent = 0.0
+        self.kills = 0
 
     def poll(self):
         return self.code
+
+    def silent_seconds(self):
+        return self.silent
 
     def stop(self):
         self.asked += 1
         self.code = self.code_of_stop
 
     def kill(self):
+        self.kills += 1
         self.code = KILLED
 
 
@@ -177,6 +183,34 @@ def test_nothing_is_started_again_once_all_are_to_stop():
     cast.end(0, KILLED, at=4.9)
     cast.run(stop_at=5.0)
     assert cast.numbers() == [1, 2]
+
+
+def test_one_that_gives_no_sign_of_life_any_more_is_killed_and_started_again():
+    cast = Cast(2)
+
+    def silence(seconds):
+        cast.started[1][1].silent = seconds
+
+    cast.at(5.0, lambda: silence(9.9))
+    cast.at(6.0, lambda: silence(10.1))
+    cast.run(stop_at=20.0)
+    assert cast.numbers() == [1, 2, 2]
+    assert cast.times[2] == pytest.approx(6.3, abs=0.2)
+    assert cast.started[1][1].kills == 1
+    assert [process.asked for _, process in cast.started] == [1, 0, 1]
+
+
+def test_one_that_falls_silent_while_all_stop_is_not_waited_for():
+    cast = Cast(1)
+    cast.code_of_stop = None
+
+    def silence():
+        cast.started[0][1].silent = 11.0
+
+    cast.at(7.0, silence)
+    with pytest.raises(ProcessFailed, match="while it finished its work"):
+        cast.run(stop_at=5.0)
+    assert cast.seconds == pytest.approx(7.0, abs=0.3)
 
 
 def test_kill_ends_all_at_once():

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 import structlog
 from django.conf import settings
+
+from workers.processes.signs import SignsOfLife
 
 _READ_TO_END = 5.0
 # Hours of log lines, and as much as Linux lets anybody have.
@@ -21,27 +23,49 @@ _PIPE_BYTES = 1_048_576
 
 
 class ManageProcess:
-    """A SupervisedProcess that runs `manage.py` with `arguments`, in our environment and with our settings.
+    """A SupervisedProcess that runs `manage.py` with `arguments`, in our environment with `environment` over it.
 
     Ctrl-C reaches the whole foreground of a terminal; this one it passes by, as ours is to say who ends, and when. Its
     log lines get the field process=`number`; events of `silenced` are left out. While we are frozen, or nobody takes
-    what we write, it works on: a MiB of its lines waits for us, and what is more is lost.
+    what we write, it works on: a MiB of its lines waits for us, and what is more is lost. With `signs_option` it gets
+    the descriptor for its signs of life (`signs_given`) by the option of this name.
     """
 
-    def __init__(self, arguments: Sequence[str], *, number: int, silenced: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        number: int,
+        silenced: Collection[str] = (),
+        environment: Mapping[str, str] | None = None,
+        signs_option: str | None = None,
+    ) -> None:
+        self._signs = SignsOfLife() if signs_option else None
+        given = (self._signs.descriptor,) if self._signs else ()
         lines, end_of_it = _pipe_that_holds_up_nobody()
         try:
             with _interrupts_held_back():
                 self._popen = subprocess.Popen(
-                    [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments],
+                    [
+                        sys.executable,
+                        str(settings.BASE_DIR / "manage.py"),
+                        *arguments,
+                        *(f"{signs_option}={descriptor}" for descriptor in given),
+                    ],
                     stdin=subprocess.DEVNULL,
                     stderr=end_of_it,
+                    env={**os.environ, **(environment or {})},
+                    pass_fds=given,
                 )
         except OSError:
             lines.close()
+            if self._signs:
+                self._signs.close()
             raise
         finally:
             os.close(end_of_it)
+            if self._signs:
+                self._signs.give_away()
         self._reader = threading.Thread(
             target=_pass_on_lines, args=(lines, number, silenced), name=f"log-{number}", daemon=True
         )
@@ -57,7 +81,13 @@ class ManageProcess:
         code = self._popen.poll()
         if code is not None:
             self._reader.join(_READ_TO_END)
+            if self._signs:
+                self._signs.close()
         return code
+
+    def silent_seconds(self) -> float:
+        """See SupervisedProcess.silent_seconds; 0 for one that was not asked for signs."""
+        return self._signs.silent_seconds() if self._signs else 0.0
 
     def stop(self) -> None:
         """See SupervisedProcess.stop: SIGTERM."""

@@ -4,7 +4,7 @@ import sys
 import threading
 from contextlib import contextmanager
 
-from workers.ingestion.consuming.manage_process import ManageProcess
+from workers.processes.manage_process import ManageProcess
 
 _TALK = """
 import sys

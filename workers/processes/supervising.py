@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from workers.clock import Clock, SystemClock
-from workers.ingestion.errors import ProcessFailed
+from workers.processes.errors import ProcessFailed
 
 log = structlog.get_logger(__name__)
 
@@ -18,6 +18,7 @@ _DEATHS_ALLOWED = 5
 _DEATHS_WITHIN = 60.0
 # Longer than anything that an orderly end waits for: the store's answer to a write takes at most 60 s.
 _PATIENCE = 90.0
+_SILENCE = 10.0
 
 _ENDED_AS_ASKED = (0, -signal.SIGTERM)
 """The second is that of a process which was told to end before it had got as far as listening."""
@@ -33,6 +34,9 @@ class SupervisedProcess(Protocol):
     def poll(self) -> int | None:
         """None while it runs, then its exit code; a signal that killed it as a negative number."""
 
+    def silent_seconds(self) -> float:
+        """Since it last gave a sign of life; 0 until it has given one, and for one that never does."""
+
     def stop(self) -> None:
         """Asks it to finish its work and end."""
 
@@ -43,6 +47,7 @@ class SupervisedProcess(Protocol):
 class Supervisor:
     """Keeps the processes 1 to `count` running until all are to stop.
 
+    * One that gives signs of life and then none for 10 s is frozen, and is killed.
     * One that a signal kills is started again after a pause that doubles from 0.25 s; the sixth time within a minute
       ends all.
     * One that ends with an error ends all, with its exit code: what it could not mend a restart will not mend either.
@@ -55,6 +60,7 @@ class Supervisor:
         self._running: dict[int, SupervisedProcess] = {}
         self._due = dict.fromkeys(range(1, count + 1), self._clock.seconds())
         self._deaths: defaultdict[int, deque[float]] = defaultdict(deque)
+        self._frozen: set[int] = set()
         self._stopping_since: float | None = None
         self._failure: ProcessFailed | None = None
 
@@ -96,7 +102,12 @@ class Supervisor:
             code = process.poll()
             if code is not None:
                 del self._running[number]
+                self._frozen.discard(number)
                 self._ended(number, code)
+            elif (silent := process.silent_seconds()) > _SILENCE and number not in self._frozen:
+                self._frozen.add(number)
+                log.warning("process_silent", process=number, pid=process.pid, seconds=round(silent, 1))
+                process.kill()
         if self._stopping_since is not None and self._clock.seconds() - self._stopping_since > _PATIENCE:
             self.kill()
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!protos/movieapp/v1/metadata.proto\x12\x0bmovieapp.v1\"x\n\x08Metadata\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08\x64irector\x18\x04 \x01(\t\x12\x11\n\x04year\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06genres\x18\x06 \x03(\tB\x07\n\x05_year\"&\n\x12GetMetadataRequest\x12\x10\n\x08movie_id\x18\x01 \x01(\t\">\n\x13GetMetadataResponse\x12\'\n\x08metadata\x18\x01 \x01(\x0b\x32\x15.movieapp.v1.Metadata\"=\n\x12PutMetadataRequest\x12\'\n\x08metadata\x18\x01 \x01(\x0b\x32\x15.movieapp.v1.Metadata\"\x15\n\x13PutMetadataResponse2\xb5\x01\n\x0fMetadataService\x12P\n\x0bGetMetadata\x12\x1f.movieapp.v1.GetMetadataRequest\x1a .movieapp.v1.GetMetadataResponse\x12P\n\x0bPutMetadata\x12\x1f.movieapp.v1.PutMetadataRequest\x1a .movieapp.v1.PutMetadataResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!protos/movieapp/v1/metadata.proto\x12\x0bmovieapp.v1\"x\n\x08Metadata\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x10\n\x08\x64irector\x18\x04 \x01(\t\x12\x11\n\x04year\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06genres\x18\x06 \x03(\tB\x07\n\x05_year\"&\n\x12GetMetadataRequest\x12\x10\n\x08movie_id\x18\x01 \x01(\t\">\n\x13GetMetadataResponse\x12\'\n\x08metadata\x18\x01 \x01(\x0b\x32\x15.movieapp.v1.Metadata\",\n\x17\x42\x61tchGetMetadataRequest\x12\x11\n\tmovie_ids\x18\x01 \x03(\t\"^\n\x18\x42\x61tchGetMetadataResponse\x12\'\n\x08metadata\x18\x01 \x03(\x0b\x32\x15.movieapp.v1.Metadata\x12\x19\n\x11missing_movie_ids\x18\x02 \x03(\t\"=\n\x12PutMetadataRequest\x12\'\n\x08metadata\x18\x01 \x01(\x0b\x32\x15.movieapp.v1.Metadata\"\x15\n\x13PutMetadataResponse2\x96\x02\n\x0fMetadataService\x12P\n\x0bGetMetadata\x12\x1f.movieapp.v1.GetMetadataRequest\x1a .movieapp.v1.GetMetadataResponse\x12_\n\x10\x42\x61tchGetMetadata\x12$.movieapp.v1.BatchGetMetadataRequest\x1a%.movieapp.v1.BatchGetMetadataResponse\x12P\n\x0bPutMetadata\x12\x1f.movieapp.v1.PutMetadataRequest\x1a .movieapp.v1.PutMetadataResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,10 +37,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMETADATAREQUEST']._serialized_end=210
   _globals['_GETMETADATARESPONSE']._serialized_start=212
   _globals['_GETMETADATARESPONSE']._serialized_end=274
-  _globals['_PUTMETADATAREQUEST']._serialized_start=276
-  _globals['_PUTMETADATAREQUEST']._serialized_end=337
-  _globals['_PUTMETADATARESPONSE']._serialized_start=339
-  _globals['_PUTMETADATARESPONSE']._serialized_end=360
-  _globals['_METADATASERVICE']._serialized_start=363
-  _globals['_METADATASERVICE']._serialized_end=544
+  _globals['_BATCHGETMETADATAREQUEST']._serialized_start=276
+  _globals['_BATCHGETMETADATAREQUEST']._serialized_end=320
+  _globals['_BATCHGETMETADATARESPONSE']._serialized_start=322
+  _globals['_BATCHGETMETADATARESPONSE']._serialized_end=416
+  _globals['_PUTMETADATAREQUEST']._serialized_start=418
+  _globals['_PUTMETADATAREQUEST']._serialized_end=479
+  _globals['_PUTMETADATARESPONSE']._serialized_start=481
+  _globals['_PUTMETADATARESPONSE']._serialized_end=502
+  _globals['_METADATASERVICE']._serialized_start=505
+  _globals['_METADATASERVICE']._serialized_end=783
 # @@protoc_insertion_point(module_scope)

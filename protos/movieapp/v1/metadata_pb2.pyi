@@ -97,6 +97,54 @@ class GetMetadataResponse(_message.Message):
 Global___GetMetadataResponse: _TypeAlias = GetMetadataResponse  # noqa: Y015
 
 @_typing.final
+class BatchGetMetadataRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVIE_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def movie_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 1,000; one that is named twice is answered once."""
+
+    def __init__(
+        self,
+        *,
+        movie_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["movie_ids", b"movie_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetMetadataRequest: _TypeAlias = BatchGetMetadataRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetMetadataResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METADATA_FIELD_NUMBER: _builtins.int
+    MISSING_MOVIE_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def metadata(self) -> _containers.RepeatedCompositeFieldContainer[Global___Metadata]:
+        """In the order of the request."""
+
+    @_builtins.property
+    def missing_movie_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        metadata: _abc.Iterable[Global___Metadata] | None = ...,
+        missing_movie_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["metadata", b"metadata", "missing_movie_ids", b"missing_movie_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetMetadataResponse: _TypeAlias = BatchGetMetadataResponse  # noqa: Y015
+
+@_typing.final
 class PutMetadataRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -40,6 +40,11 @@ class MetadataServiceStub:
                 request_serializer=protos_dot_movieapp_dot_v1_dot_metadata__pb2.GetMetadataRequest.SerializeToString,
                 response_deserializer=protos_dot_movieapp_dot_v1_dot_metadata__pb2.GetMetadataResponse.FromString,
                 _registered_method=True)
+        self.BatchGetMetadata = channel.unary_unary(
+                '/movieapp.v1.MetadataService/BatchGetMetadata',
+                request_serializer=protos_dot_movieapp_dot_v1_dot_metadata__pb2.BatchGetMetadataRequest.SerializeToString,
+                response_deserializer=protos_dot_movieapp_dot_v1_dot_metadata__pb2.BatchGetMetadataResponse.FromString,
+                _registered_method=True)
         self.PutMetadata = channel.unary_unary(
                 '/movieapp.v1.MetadataService/PutMetadata',
                 request_serializer=protos_dot_movieapp_dot_v1_dot_metadata__pb2.PutMetadataRequest.SerializeToString,
@@ -58,8 +63,17 @@ class MetadataServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchGetMetadata(self, request, context):
+        """Many movies at once. A movie that there is not is left out and named in `missing_movie_ids`: that is no error.
+        INVALID_ARGUMENT for more than 1,000 ids or for one that cannot be an id; RESOURCE_EXHAUSTED when they are more than
+        4 MiB together: ask for fewer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PutMetadata(self, request, context):
-        """Creates the movie or replaces it whole. Idempotent. INVALID_ARGUMENT names the field.
+        """Creates the movie or replaces it whole. Idempotent. INVALID_ARGUMENT names the field. Needs a token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +86,11 @@ def add_MetadataServiceServicer_to_server(servicer, server):
                     servicer.GetMetadata,
                     request_deserializer=protos_dot_movieapp_dot_v1_dot_metadata__pb2.GetMetadataRequest.FromString,
                     response_serializer=protos_dot_movieapp_dot_v1_dot_metadata__pb2.GetMetadataResponse.SerializeToString,
+            ),
+            'BatchGetMetadata': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetMetadata,
+                    request_deserializer=protos_dot_movieapp_dot_v1_dot_metadata__pb2.BatchGetMetadataRequest.FromString,
+                    response_serializer=protos_dot_movieapp_dot_v1_dot_metadata__pb2.BatchGetMetadataResponse.SerializeToString,
             ),
             'PutMetadata': grpc.unary_unary_rpc_method_handler(
                     servicer.PutMetadata,
@@ -107,6 +126,33 @@ class MetadataService:
             '/movieapp.v1.MetadataService/GetMetadata',
             protos_dot_movieapp_dot_v1_dot_metadata__pb2.GetMetadataRequest.SerializeToString,
             protos_dot_movieapp_dot_v1_dot_metadata__pb2.GetMetadataResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetMetadata(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/movieapp.v1.MetadataService/BatchGetMetadata',
+            protos_dot_movieapp_dot_v1_dot_metadata__pb2.BatchGetMetadataRequest.SerializeToString,
+            protos_dot_movieapp_dot_v1_dot_metadata__pb2.BatchGetMetadataResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,8 +35,13 @@ class MetadataServiceStub:
     def __new__(cls, channel: _aio.Channel) -> MetadataServiceAsyncStub: ...
     GetMetadata: _grpc.UnaryUnaryMultiCallable[_metadata_pb2.GetMetadataRequest, _metadata_pb2.GetMetadataResponse]
     """One movie. NOT_FOUND when there is none; INVALID_ARGUMENT for an id that cannot be one."""
+    BatchGetMetadata: _grpc.UnaryUnaryMultiCallable[_metadata_pb2.BatchGetMetadataRequest, _metadata_pb2.BatchGetMetadataResponse]
+    """Many movies at once. A movie that there is not is left out and named in `missing_movie_ids`: that is no error.
+    INVALID_ARGUMENT for more than 1,000 ids or for one that cannot be an id; RESOURCE_EXHAUSTED when they are more than
+    4 MiB together: ask for fewer.
+    """
     PutMetadata: _grpc.UnaryUnaryMultiCallable[_metadata_pb2.PutMetadataRequest, _metadata_pb2.PutMetadataResponse]
-    """Creates the movie or replaces it whole. Idempotent. INVALID_ARGUMENT names the field."""
+    """Creates the movie or replaces it whole. Idempotent. INVALID_ARGUMENT names the field. Needs a token."""
 
 @_typing.type_check_only
 class MetadataServiceAsyncStub(MetadataServiceStub):
@@ -45,8 +50,13 @@ class MetadataServiceAsyncStub(MetadataServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetMetadata: _aio.UnaryUnaryMultiCallable[_metadata_pb2.GetMetadataRequest, _metadata_pb2.GetMetadataResponse]  # type: ignore[assignment]
     """One movie. NOT_FOUND when there is none; INVALID_ARGUMENT for an id that cannot be one."""
+    BatchGetMetadata: _aio.UnaryUnaryMultiCallable[_metadata_pb2.BatchGetMetadataRequest, _metadata_pb2.BatchGetMetadataResponse]  # type: ignore[assignment]
+    """Many movies at once. A movie that there is not is left out and named in `missing_movie_ids`: that is no error.
+    INVALID_ARGUMENT for more than 1,000 ids or for one that cannot be an id; RESOURCE_EXHAUSTED when they are more than
+    4 MiB together: ask for fewer.
+    """
     PutMetadata: _aio.UnaryUnaryMultiCallable[_metadata_pb2.PutMetadataRequest, _metadata_pb2.PutMetadataResponse]  # type: ignore[assignment]
-    """Creates the movie or replaces it whole. Idempotent. INVALID_ARGUMENT names the field."""
+    """Creates the movie or replaces it whole. Idempotent. INVALID_ARGUMENT names the field. Needs a token."""
 
 class MetadataServiceServicer(metaclass=_abc_1.ABCMeta):
     """Movie metadata, by the movie's id."""
@@ -60,11 +70,22 @@ class MetadataServiceServicer(metaclass=_abc_1.ABCMeta):
         """One movie. NOT_FOUND when there is none; INVALID_ARGUMENT for an id that cannot be one."""
 
     @_abc_1.abstractmethod
+    def BatchGetMetadata(
+        self,
+        request: _metadata_pb2.BatchGetMetadataRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metadata_pb2.BatchGetMetadataResponse, _abc.Awaitable[_metadata_pb2.BatchGetMetadataResponse]]:
+        """Many movies at once. A movie that there is not is left out and named in `missing_movie_ids`: that is no error.
+        INVALID_ARGUMENT for more than 1,000 ids or for one that cannot be an id; RESOURCE_EXHAUSTED when they are more than
+        4 MiB together: ask for fewer.
+        """
+
+    @_abc_1.abstractmethod
     def PutMetadata(
         self,
         request: _metadata_pb2.PutMetadataRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_metadata_pb2.PutMetadataResponse, _abc.Awaitable[_metadata_pb2.PutMetadataResponse]]:
-        """Creates the movie or replaces it whole. Idempotent. INVALID_ARGUMENT names the field."""
+        """Creates the movie or replaces it whole. Idempotent. INVALID_ARGUMENT names the field. Needs a token."""
 
 def add_MetadataServiceServicer_to_server(servicer: MetadataServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

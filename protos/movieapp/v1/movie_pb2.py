@@ -26,17 +26,25 @@ from protos.movieapp.v1 import metadata_pb2 as protos_dot_movieapp_dot_v1_dot_me
 from protos.movieapp.v1 import rating_pb2 as protos_dot_movieapp_dot_v1_dot_rating__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/movieapp/v1/movie.proto\x12\x0bmovieapp.v1\x1a!protos/movieapp/v1/metadata.proto\x1a\x1fprotos/movieapp/v1/rating.proto\"*\n\x16GetMovieDetailsRequest\x12\x10\n\x08movie_id\x18\x01 \x01(\t\"\x81\x01\n\x17GetMovieDetailsResponse\x12\'\n\x08metadata\x18\x01 \x01(\x0b\x32\x15.movieapp.v1.Metadata\x12\x32\n\x06rating\x18\x02 \x01(\x0b\x32\x1d.movieapp.v1.AggregatedRatingH\x00\x88\x01\x01\x42\t\n\x07_rating2l\n\x0cMovieService\x12\\\n\x0fGetMovieDetails\x12#.movieapp.v1.GetMovieDetailsRequest\x1a$.movieapp.v1.GetMovieDetailsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/movieapp/v1/movie.proto\x12\x0bmovieapp.v1\x1a!protos/movieapp/v1/metadata.proto\x1a\x1fprotos/movieapp/v1/rating.proto\"*\n\x16GetMovieDetailsRequest\x12\x10\n\x08movie_id\x18\x01 \x01(\t\"\xb0\x01\n\x17GetMovieDetailsResponse\x12\'\n\x08metadata\x18\x01 \x01(\x0b\x32\x15.movieapp.v1.Metadata\x12\x32\n\x06rating\x18\x02 \x01(\x0b\x32\x1d.movieapp.v1.AggregatedRatingH\x00\x88\x01\x01\x12-\n\x0bunavailable\x18\x03 \x03(\x0e\x32\x18.movieapp.v1.DetailsPartB\t\n\x07_rating\"v\n\x0cMovieDetails\x12\'\n\x08metadata\x18\x01 \x01(\x0b\x32\x15.movieapp.v1.Metadata\x12\x32\n\x06rating\x18\x02 \x01(\x0b\x32\x1d.movieapp.v1.AggregatedRatingH\x00\x88\x01\x01\x42\t\n\x07_rating\"0\n\x1b\x42\x61tchGetMovieDetailsRequest\x12\x11\n\tmovie_ids\x18\x01 \x03(\t\"\x93\x01\n\x1c\x42\x61tchGetMovieDetailsResponse\x12)\n\x06movies\x18\x01 \x03(\x0b\x32\x19.movieapp.v1.MovieDetails\x12\x19\n\x11missing_movie_ids\x18\x02 \x03(\t\x12-\n\x0bunavailable\x18\x03 \x03(\x0e\x32\x18.movieapp.v1.DetailsPart*_\n\x0b\x44\x65tailsPart\x12\x1c\n\x18\x44\x45TAILS_PART_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45TAILS_PART_METADATA\x10\x01\x12\x17\n\x13\x44\x45TAILS_PART_RATING\x10\x02\x32\xd9\x01\n\x0cMovieService\x12\\\n\x0fGetMovieDetails\x12#.movieapp.v1.GetMovieDetailsRequest\x1a$.movieapp.v1.GetMovieDetailsResponse\x12k\n\x14\x42\x61tchGetMovieDetails\x12(.movieapp.v1.BatchGetMovieDetailsRequest\x1a).movieapp.v1.BatchGetMovieDetailsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.movieapp.v1.movie_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_DETAILSPART']._serialized_start=658
+  _globals['_DETAILSPART']._serialized_end=753
   _globals['_GETMOVIEDETAILSREQUEST']._serialized_start=115
   _globals['_GETMOVIEDETAILSREQUEST']._serialized_end=157
   _globals['_GETMOVIEDETAILSRESPONSE']._serialized_start=160
-  _globals['_GETMOVIEDETAILSRESPONSE']._serialized_end=289
-  _globals['_MOVIESERVICE']._serialized_start=291
-  _globals['_MOVIESERVICE']._serialized_end=399
+  _globals['_GETMOVIEDETAILSRESPONSE']._serialized_end=336
+  _globals['_MOVIEDETAILS']._serialized_start=338
+  _globals['_MOVIEDETAILS']._serialized_end=456
+  _globals['_BATCHGETMOVIEDETAILSREQUEST']._serialized_start=458
+  _globals['_BATCHGETMOVIEDETAILSREQUEST']._serialized_end=506
+  _globals['_BATCHGETMOVIEDETAILSRESPONSE']._serialized_start=509
+  _globals['_BATCHGETMOVIEDETAILSRESPONSE']._serialized_end=656
+  _globals['_MOVIESERVICE']._serialized_start=756
+  _globals['_MOVIESERVICE']._serialized_end=973
 # @@protoc_insertion_point(module_scope)

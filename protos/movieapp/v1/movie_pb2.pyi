@@ -3,8 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from protos.movieapp.v1 import metadata_pb2 as _metadata_pb2
 from protos.movieapp.v1 import rating_pb2 as _rating_pb2
 import builtins as _builtins
@@ -17,6 +20,24 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _DetailsPart:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DetailsPartEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DetailsPart.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DETAILS_PART_UNSPECIFIED: _DetailsPart.ValueType  # 0
+    DETAILS_PART_METADATA: _DetailsPart.ValueType  # 1
+    DETAILS_PART_RATING: _DetailsPart.ValueType  # 2
+
+class DetailsPart(_DetailsPart, metaclass=_DetailsPartEnumTypeWrapper):
+    """A part of the details that comes from a service of its own."""
+
+DETAILS_PART_UNSPECIFIED: DetailsPart.ValueType  # 0
+DETAILS_PART_METADATA: DetailsPart.ValueType  # 1
+DETAILS_PART_RATING: DetailsPart.ValueType  # 2
+Global___DetailsPart: _TypeAlias = DetailsPart  # noqa: Y015
 
 @_typing.final
 class GetMovieDetailsRequest(_message.Message):
@@ -43,11 +64,47 @@ class GetMovieDetailsResponse(_message.Message):
 
     METADATA_FIELD_NUMBER: _builtins.int
     RATING_FIELD_NUMBER: _builtins.int
+    UNAVAILABLE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def metadata(self) -> _metadata_pb2.Metadata:
+        """Absent only when it is named in `unavailable`: whether there is such a movie is not known then."""
+
+    @_builtins.property
+    def rating(self) -> _rating_pb2.AggregatedRating:
+        """Absent when nobody has rated the movie, or when it is named in `unavailable`."""
+
+    @_builtins.property
+    def unavailable(self) -> _containers.RepeatedScalarFieldContainer[Global___DetailsPart.ValueType]:
+        """What could not be had in time, where the server is set to answer without it. Empty: the answer is whole."""
+
+    def __init__(
+        self,
+        *,
+        metadata: _metadata_pb2.Metadata | None = ...,
+        rating: _rating_pb2.AggregatedRating | None = ...,
+        unavailable: _abc.Iterable[Global___DetailsPart.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rating", b"_rating", "metadata", b"metadata", "rating", b"rating"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rating", b"_rating", "metadata", b"metadata", "rating", b"rating", "unavailable", b"unavailable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__rating: _TypeAlias = _typing.Literal["rating"]  # noqa: Y015
+    _WhichOneofArgType__rating: _TypeAlias = _typing.Literal["_rating", b"_rating"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rating) -> _WhichOneofReturnType__rating | None: ...
+
+Global___GetMovieDetailsResponse: _TypeAlias = GetMovieDetailsResponse  # noqa: Y015
+
+@_typing.final
+class MovieDetails(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METADATA_FIELD_NUMBER: _builtins.int
+    RATING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def metadata(self) -> _metadata_pb2.Metadata: ...
     @_builtins.property
     def rating(self) -> _rating_pb2.AggregatedRating:
-        """Absent when nobody has rated the movie."""
+        """Absent when nobody has rated the movie, or when ratings are `unavailable`."""
 
     def __init__(
         self,
@@ -63,4 +120,58 @@ class GetMovieDetailsResponse(_message.Message):
     _WhichOneofArgType__rating: _TypeAlias = _typing.Literal["_rating", b"_rating"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rating) -> _WhichOneofReturnType__rating | None: ...
 
-Global___GetMovieDetailsResponse: _TypeAlias = GetMovieDetailsResponse  # noqa: Y015
+Global___MovieDetails: _TypeAlias = MovieDetails  # noqa: Y015
+
+@_typing.final
+class BatchGetMovieDetailsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVIE_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def movie_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 1,000; one that is named twice is answered once."""
+
+    def __init__(
+        self,
+        *,
+        movie_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["movie_ids", b"movie_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetMovieDetailsRequest: _TypeAlias = BatchGetMovieDetailsRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetMovieDetailsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVIES_FIELD_NUMBER: _builtins.int
+    MISSING_MOVIE_IDS_FIELD_NUMBER: _builtins.int
+    UNAVAILABLE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def movies(self) -> _containers.RepeatedCompositeFieldContainer[Global___MovieDetails]:
+        """In the order of the request."""
+
+    @_builtins.property
+    def missing_movie_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def unavailable(self) -> _containers.RepeatedScalarFieldContainer[Global___DetailsPart.ValueType]:
+        """As in GetMovieDetailsResponse, but without metadata there is no answer: it is an error then."""
+
+    def __init__(
+        self,
+        *,
+        movies: _abc.Iterable[Global___MovieDetails] | None = ...,
+        missing_movie_ids: _abc.Iterable[_builtins.str] | None = ...,
+        unavailable: _abc.Iterable[Global___DetailsPart.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing_movie_ids", b"missing_movie_ids", "movies", b"movies", "unavailable", b"unavailable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetMovieDetailsResponse: _TypeAlias = BatchGetMovieDetailsResponse  # noqa: Y015

@@ -40,6 +40,11 @@ class MovieServiceStub:
                 request_serializer=protos_dot_movieapp_dot_v1_dot_movie__pb2.GetMovieDetailsRequest.SerializeToString,
                 response_deserializer=protos_dot_movieapp_dot_v1_dot_movie__pb2.GetMovieDetailsResponse.FromString,
                 _registered_method=True)
+        self.BatchGetMovieDetails = channel.unary_unary(
+                '/movieapp.v1.MovieService/BatchGetMovieDetails',
+                request_serializer=protos_dot_movieapp_dot_v1_dot_movie__pb2.BatchGetMovieDetailsRequest.SerializeToString,
+                response_deserializer=protos_dot_movieapp_dot_v1_dot_movie__pb2.BatchGetMovieDetailsResponse.FromString,
+                _registered_method=True)
 
 
 class MovieServiceServicer:
@@ -53,6 +58,15 @@ class MovieServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchGetMovieDetails(self, request, context):
+        """The details of many movies. A movie that there is not is left out and named in `missing_movie_ids`.
+        INVALID_ARGUMENT for more than 1,000 ids or for one that cannot be an id; RESOURCE_EXHAUSTED when they are more than
+        4 MiB together: ask for fewer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MovieServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +74,11 @@ def add_MovieServiceServicer_to_server(servicer, server):
                     servicer.GetMovieDetails,
                     request_deserializer=protos_dot_movieapp_dot_v1_dot_movie__pb2.GetMovieDetailsRequest.FromString,
                     response_serializer=protos_dot_movieapp_dot_v1_dot_movie__pb2.GetMovieDetailsResponse.SerializeToString,
+            ),
+            'BatchGetMovieDetails': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetMovieDetails,
+                    request_deserializer=protos_dot_movieapp_dot_v1_dot_movie__pb2.BatchGetMovieDetailsRequest.FromString,
+                    response_serializer=protos_dot_movieapp_dot_v1_dot_movie__pb2.BatchGetMovieDetailsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +109,33 @@ class MovieService:
             '/movieapp.v1.MovieService/GetMovieDetails',
             protos_dot_movieapp_dot_v1_dot_movie__pb2.GetMovieDetailsRequest.SerializeToString,
             protos_dot_movieapp_dot_v1_dot_movie__pb2.GetMovieDetailsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetMovieDetails(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/movieapp.v1.MovieService/BatchGetMovieDetails',
+            protos_dot_movieapp_dot_v1_dot_movie__pb2.BatchGetMovieDetailsRequest.SerializeToString,
+            protos_dot_movieapp_dot_v1_dot_movie__pb2.BatchGetMovieDetailsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,11 @@ class MovieServiceStub:
     def __new__(cls, channel: _aio.Channel) -> MovieServiceAsyncStub: ...
     GetMovieDetails: _grpc.UnaryUnaryMultiCallable[_movie_pb2.GetMovieDetailsRequest, _movie_pb2.GetMovieDetailsResponse]
     """NOT_FOUND when there is no such movie. A movie that nobody has rated is OK and has no rating."""
+    BatchGetMovieDetails: _grpc.UnaryUnaryMultiCallable[_movie_pb2.BatchGetMovieDetailsRequest, _movie_pb2.BatchGetMovieDetailsResponse]
+    """The details of many movies. A movie that there is not is left out and named in `missing_movie_ids`.
+    INVALID_ARGUMENT for more than 1,000 ids or for one that cannot be an id; RESOURCE_EXHAUSTED when they are more than
+    4 MiB together: ask for fewer.
+    """
 
 @_typing.type_check_only
 class MovieServiceAsyncStub(MovieServiceStub):
@@ -43,6 +48,11 @@ class MovieServiceAsyncStub(MovieServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetMovieDetails: _aio.UnaryUnaryMultiCallable[_movie_pb2.GetMovieDetailsRequest, _movie_pb2.GetMovieDetailsResponse]  # type: ignore[assignment]
     """NOT_FOUND when there is no such movie. A movie that nobody has rated is OK and has no rating."""
+    BatchGetMovieDetails: _aio.UnaryUnaryMultiCallable[_movie_pb2.BatchGetMovieDetailsRequest, _movie_pb2.BatchGetMovieDetailsResponse]  # type: ignore[assignment]
+    """The details of many movies. A movie that there is not is left out and named in `missing_movie_ids`.
+    INVALID_ARGUMENT for more than 1,000 ids or for one that cannot be an id; RESOURCE_EXHAUSTED when they are more than
+    4 MiB together: ask for fewer.
+    """
 
 class MovieServiceServicer(metaclass=_abc_1.ABCMeta):
     """A movie with its rating: what metadata and ratings know, put together."""
@@ -54,5 +64,16 @@ class MovieServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_movie_pb2.GetMovieDetailsResponse, _abc.Awaitable[_movie_pb2.GetMovieDetailsResponse]]:
         """NOT_FOUND when there is no such movie. A movie that nobody has rated is OK and has no rating."""
+
+    @_abc_1.abstractmethod
+    def BatchGetMovieDetails(
+        self,
+        request: _movie_pb2.BatchGetMovieDetailsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_movie_pb2.BatchGetMovieDetailsResponse, _abc.Awaitable[_movie_pb2.BatchGetMovieDetailsResponse]]:
+        """The details of many movies. A movie that there is not is left out and named in `missing_movie_ids`.
+        INVALID_ARGUMENT for more than 1,000 ids or for one that cannot be an id; RESOURCE_EXHAUSTED when they are more than
+        4 MiB together: ask for fewer.
+        """
 
 def add_MovieServiceServicer_to_server(servicer: MovieServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,27 +24,51 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/movieapp/v1/rating.proto\x12\x0bmovieapp.v1\"C\n\x10\x41ggregatedRating\x12\x0f\n\x07\x61verage\x18\x01 \x01(\x01\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12\x0f\n\x07version\x18\x03 \x01(\x03\"D\n\x1aGetAggregatedRatingRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x13\n\x0brecord_type\x18\x02 \x01(\t\"L\n\x1bGetAggregatedRatingResponse\x12-\n\x06rating\x18\x01 \x01(\x0b\x32\x1d.movieapp.v1.AggregatedRating\"o\n\x10PutRatingRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\trecord_id\x18\x02 \x01(\t\x12\x13\n\x0brecord_type\x18\x03 \x01(\t\x12\r\n\x05value\x18\x04 \x01(\x01\x12\x13\n\x0bprovider_id\x18\x05 \x01(\t\"\x13\n\x11PutRatingResponse\"c\n\x13\x44\x65leteRatingRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\trecord_id\x18\x02 \x01(\t\x12\x13\n\x0brecord_type\x18\x03 \x01(\t\x12\x13\n\x0bprovider_id\x18\x04 \x01(\t\"\x16\n\x14\x44\x65leteRatingResponse2\x9a\x02\n\rRatingService\x12h\n\x13GetAggregatedRating\x12\'.movieapp.v1.GetAggregatedRatingRequest\x1a(.movieapp.v1.GetAggregatedRatingResponse\x12J\n\tPutRating\x12\x1d.movieapp.v1.PutRatingRequest\x1a\x1e.movieapp.v1.PutRatingResponse\x12S\n\x0c\x44\x65leteRating\x12 .movieapp.v1.DeleteRatingRequest\x1a!.movieapp.v1.DeleteRatingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/movieapp/v1/rating.proto\x12\x0bmovieapp.v1\"\"\n\x06Record\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\"r\n\x10\x41ggregatedRating\x12\x0f\n\x07\x61verage\x18\x01 \x01(\x01\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12-\n\x0c\x64istribution\x18\x04 \x03(\x0b\x32\x17.movieapp.v1.ValueCount\"*\n\nValueCount\x12\r\n\x05value\x18\x01 \x01(\x01\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"b\n\x0cRecordRating\x12#\n\x06record\x18\x01 \x01(\x0b\x32\x13.movieapp.v1.Record\x12-\n\x06rating\x18\x02 \x01(\x0b\x32\x1d.movieapp.v1.AggregatedRating\"b\n\x1aGetAggregatedRatingRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x13\n\x0brecord_type\x18\x02 \x01(\t\x12\x1c\n\x14include_distribution\x18\x03 \x01(\x08\"L\n\x1bGetAggregatedRatingResponse\x12-\n\x06rating\x18\x01 \x01(\x0b\x32\x1d.movieapp.v1.AggregatedRating\"H\n BatchGetAggregatedRatingsRequest\x12$\n\x07records\x18\x01 \x03(\x0b\x32\x13.movieapp.v1.Record\"O\n!BatchGetAggregatedRatingsResponse\x12*\n\x07ratings\x18\x01 \x03(\x0b\x32\x19.movieapp.v1.RecordRating\"~\n\x10PutRatingRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\trecord_id\x18\x02 \x01(\t\x12\x13\n\x0brecord_type\x18\x03 \x01(\t\x12\x12\n\x05value\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x0bprovider_id\x18\x05 \x01(\tB\x08\n\x06_value\"\x13\n\x11PutRatingResponse\"c\n\x13\x44\x65leteRatingRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\trecord_id\x18\x02 \x01(\t\x12\x13\n\x0brecord_type\x18\x03 \x01(\t\x12\x13\n\x0bprovider_id\x18\x04 \x01(\t\"\x16\n\x14\x44\x65leteRatingResponse\"\xae\x01\n\x0bRatingEvent\x12#\n\x06record\x18\x01 \x01(\x0b\x32\x13.movieapp.v1.Record\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x13\n\x0bprovider_id\x18\x03 \x01(\t\x12\r\n\x03put\x18\x04 \x01(\x01H\x00\x12\x31\n\x06\x64\x65lete\x18\x05 \x01(\x0b\x32\x1f.movieapp.v1.RatingEvent.DeleteH\x00\x1a\x08\n\x06\x44\x65leteB\x08\n\x06\x63hange\"=\n\x11PutRatingsRequest\x12(\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x18.movieapp.v1.RatingEvent\"T\n\x12PutRatingsResponse\x12\x10\n\x08received\x18\x01 \x01(\x03\x12,\n\x08rejected\x18\x02 \x03(\x0b\x32\x1a.movieapp.v1.RejectedEvent\"=\n\rRejectedEvent\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"=\n\x15WatchAggregateRequest\x12$\n\x07records\x18\x01 \x03(\x0b\x32\x13.movieapp.v1.Record\"D\n\x16WatchAggregateResponse\x12*\n\x07ratings\x18\x01 \x03(\x0b\x32\x19.movieapp.v1.RecordRating2\xc6\x04\n\rRatingService\x12h\n\x13GetAggregatedRating\x12\'.movieapp.v1.GetAggregatedRatingRequest\x1a(.movieapp.v1.GetAggregatedRatingResponse\x12z\n\x19\x42\x61tchGetAggregatedRatings\x12-.movieapp.v1.BatchGetAggregatedRatingsRequest\x1a..movieapp.v1.BatchGetAggregatedRatingsResponse\x12J\n\tPutRating\x12\x1d.movieapp.v1.PutRatingRequest\x1a\x1e.movieapp.v1.PutRatingResponse\x12S\n\x0c\x44\x65leteRating\x12 .movieapp.v1.DeleteRatingRequest\x1a!.movieapp.v1.DeleteRatingResponse\x12Q\n\nPutRatings\x12\x1e.movieapp.v1.PutRatingsRequest\x1a\x1f.movieapp.v1.PutRatingsResponse(\x01\x30\x01\x12[\n\x0eWatchAggregate\x12\".movieapp.v1.WatchAggregateRequest\x1a#.movieapp.v1.WatchAggregateResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.movieapp.v1.rating_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AGGREGATEDRATING']._serialized_start=48
-  _globals['_AGGREGATEDRATING']._serialized_end=115
-  _globals['_GETAGGREGATEDRATINGREQUEST']._serialized_start=117
-  _globals['_GETAGGREGATEDRATINGREQUEST']._serialized_end=185
-  _globals['_GETAGGREGATEDRATINGRESPONSE']._serialized_start=187
-  _globals['_GETAGGREGATEDRATINGRESPONSE']._serialized_end=263
-  _globals['_PUTRATINGREQUEST']._serialized_start=265
-  _globals['_PUTRATINGREQUEST']._serialized_end=376
-  _globals['_PUTRATINGRESPONSE']._serialized_start=378
-  _globals['_PUTRATINGRESPONSE']._serialized_end=397
-  _globals['_DELETERATINGREQUEST']._serialized_start=399
-  _globals['_DELETERATINGREQUEST']._serialized_end=498
-  _globals['_DELETERATINGRESPONSE']._serialized_start=500
-  _globals['_DELETERATINGRESPONSE']._serialized_end=522
-  _globals['_RATINGSERVICE']._serialized_start=525
-  _globals['_RATINGSERVICE']._serialized_end=807
+  _globals['_RECORD']._serialized_start=48
+  _globals['_RECORD']._serialized_end=82
+  _globals['_AGGREGATEDRATING']._serialized_start=84
+  _globals['_AGGREGATEDRATING']._serialized_end=198
+  _globals['_VALUECOUNT']._serialized_start=200
+  _globals['_VALUECOUNT']._serialized_end=242
+  _globals['_RECORDRATING']._serialized_start=244
+  _globals['_RECORDRATING']._serialized_end=342
+  _globals['_GETAGGREGATEDRATINGREQUEST']._serialized_start=344
+  _globals['_GETAGGREGATEDRATINGREQUEST']._serialized_end=442
+  _globals['_GETAGGREGATEDRATINGRESPONSE']._serialized_start=444
+  _globals['_GETAGGREGATEDRATINGRESPONSE']._serialized_end=520
+  _globals['_BATCHGETAGGREGATEDRATINGSREQUEST']._serialized_start=522
+  _globals['_BATCHGETAGGREGATEDRATINGSREQUEST']._serialized_end=594
+  _globals['_BATCHGETAGGREGATEDRATINGSRESPONSE']._serialized_start=596
+  _globals['_BATCHGETAGGREGATEDRATINGSRESPONSE']._serialized_end=675
+  _globals['_PUTRATINGREQUEST']._serialized_start=677
+  _globals['_PUTRATINGREQUEST']._serialized_end=803
+  _globals['_PUTRATINGRESPONSE']._serialized_start=805
+  _globals['_PUTRATINGRESPONSE']._serialized_end=824
+  _globals['_DELETERATINGREQUEST']._serialized_start=826
+  _globals['_DELETERATINGREQUEST']._serialized_end=925
+  _globals['_DELETERATINGRESPONSE']._serialized_start=927
+  _globals['_DELETERATINGRESPONSE']._serialized_end=949
+  _globals['_RATINGEVENT']._serialized_start=952
+  _globals['_RATINGEVENT']._serialized_end=1126
+  _globals['_RATINGEVENT_DELETE']._serialized_start=1108
+  _globals['_RATINGEVENT_DELETE']._serialized_end=1116
+  _globals['_PUTRATINGSREQUEST']._serialized_start=1128
+  _globals['_PUTRATINGSREQUEST']._serialized_end=1189
+  _globals['_PUTRATINGSRESPONSE']._serialized_start=1191
+  _globals['_PUTRATINGSRESPONSE']._serialized_end=1275
+  _globals['_REJECTEDEVENT']._serialized_start=1277
+  _globals['_REJECTEDEVENT']._serialized_end=1338
+  _globals['_WATCHAGGREGATEREQUEST']._serialized_start=1340
+  _globals['_WATCHAGGREGATEREQUEST']._serialized_end=1401
+  _globals['_WATCHAGGREGATERESPONSE']._serialized_start=1403
+  _globals['_WATCHAGGREGATERESPONSE']._serialized_end=1471
+  _globals['_RATINGSERVICE']._serialized_start=1474
+  _globals['_RATINGSERVICE']._serialized_end=2056
 # @@protoc_insertion_point(module_scope)

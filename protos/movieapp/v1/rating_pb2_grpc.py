@@ -40,6 +40,11 @@ class RatingServiceStub:
                 request_serializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.GetAggregatedRatingRequest.SerializeToString,
                 response_deserializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.GetAggregatedRatingResponse.FromString,
                 _registered_method=True)
+        self.BatchGetAggregatedRatings = channel.unary_unary(
+                '/movieapp.v1.RatingService/BatchGetAggregatedRatings',
+                request_serializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.BatchGetAggregatedRatingsRequest.SerializeToString,
+                response_deserializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.BatchGetAggregatedRatingsResponse.FromString,
+                _registered_method=True)
         self.PutRating = channel.unary_unary(
                 '/movieapp.v1.RatingService/PutRating',
                 request_serializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.PutRatingRequest.SerializeToString,
@@ -49,6 +54,16 @@ class RatingServiceStub:
                 '/movieapp.v1.RatingService/DeleteRating',
                 request_serializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.DeleteRatingRequest.SerializeToString,
                 response_deserializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.DeleteRatingResponse.FromString,
+                _registered_method=True)
+        self.PutRatings = channel.stream_stream(
+                '/movieapp.v1.RatingService/PutRatings',
+                request_serializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.PutRatingsRequest.SerializeToString,
+                response_deserializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.PutRatingsResponse.FromString,
+                _registered_method=True)
+        self.WatchAggregate = channel.unary_stream(
+                '/movieapp.v1.RatingService/WatchAggregate',
+                request_serializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.WatchAggregateRequest.SerializeToString,
+                response_deserializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.WatchAggregateResponse.FromString,
                 _registered_method=True)
 
 
@@ -63,15 +78,45 @@ class RatingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchGetAggregatedRatings(self, request, context):
+        """The aggregates of many records in one look-up. A record that nobody has rated is in the answer without a rating.
+        INVALID_ARGUMENT for more than 1,000 records or for an id that cannot be one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PutRating(self, request, context):
-        """Sets one rating: there is one per record, provider and user. Idempotent. INVALID_ARGUMENT names the field.
+        """Sets one rating: there is one per record, provider and user. Idempotent. INVALID_ARGUMENT names the field. Needs a
+        token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteRating(self, request, context):
-        """Removes one rating; OK whether or not there was one.
+        """Removes one rating; OK whether or not there was one. Needs a token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutRatings(self, request_iterator, context):
+        """Writes rating events as they come, and answers each batch once it is committed. Needs a token.
+
+        How much makes a batch is the server's choice: what has arrived while the last one was written, up to 1,000 events.
+        Events are written in their order. One that is not valid is named in the answer and stops nobody. When the stream
+        breaks, everything up to the last `received` is committed; sending the rest again is safe, as every event is
+        idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchAggregate(self, request, context):
+        """The aggregates of some records now, one message with all of them, and from then on each change within a second of
+        its commit, whoever made it. Changes that follow each other closely may arrive as one: the last one always arrives,
+        and a record's version never goes back. UNAVAILABLE when the server stops: watch again, at another one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,6 +130,11 @@ def add_RatingServiceServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.GetAggregatedRatingRequest.FromString,
                     response_serializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.GetAggregatedRatingResponse.SerializeToString,
             ),
+            'BatchGetAggregatedRatings': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetAggregatedRatings,
+                    request_deserializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.BatchGetAggregatedRatingsRequest.FromString,
+                    response_serializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.BatchGetAggregatedRatingsResponse.SerializeToString,
+            ),
             'PutRating': grpc.unary_unary_rpc_method_handler(
                     servicer.PutRating,
                     request_deserializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.PutRatingRequest.FromString,
@@ -94,6 +144,16 @@ def add_RatingServiceServicer_to_server(servicer, server):
                     servicer.DeleteRating,
                     request_deserializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.DeleteRatingRequest.FromString,
                     response_serializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.DeleteRatingResponse.SerializeToString,
+            ),
+            'PutRatings': grpc.stream_stream_rpc_method_handler(
+                    servicer.PutRatings,
+                    request_deserializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.PutRatingsRequest.FromString,
+                    response_serializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.PutRatingsResponse.SerializeToString,
+            ),
+            'WatchAggregate': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchAggregate,
+                    request_deserializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.WatchAggregateRequest.FromString,
+                    response_serializer=protos_dot_movieapp_dot_v1_dot_rating__pb2.WatchAggregateResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -124,6 +184,33 @@ class RatingService:
             '/movieapp.v1.RatingService/GetAggregatedRating',
             protos_dot_movieapp_dot_v1_dot_rating__pb2.GetAggregatedRatingRequest.SerializeToString,
             protos_dot_movieapp_dot_v1_dot_rating__pb2.GetAggregatedRatingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetAggregatedRatings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/movieapp.v1.RatingService/BatchGetAggregatedRatings',
+            protos_dot_movieapp_dot_v1_dot_rating__pb2.BatchGetAggregatedRatingsRequest.SerializeToString,
+            protos_dot_movieapp_dot_v1_dot_rating__pb2.BatchGetAggregatedRatingsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -178,6 +265,60 @@ class RatingService:
             '/movieapp.v1.RatingService/DeleteRating',
             protos_dot_movieapp_dot_v1_dot_rating__pb2.DeleteRatingRequest.SerializeToString,
             protos_dot_movieapp_dot_v1_dot_rating__pb2.DeleteRatingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutRatings(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/movieapp.v1.RatingService/PutRatings',
+            protos_dot_movieapp_dot_v1_dot_rating__pb2.PutRatingsRequest.SerializeToString,
+            protos_dot_movieapp_dot_v1_dot_rating__pb2.PutRatingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchAggregate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/movieapp.v1.RatingService/WatchAggregate',
+            protos_dot_movieapp_dot_v1_dot_rating__pb2.WatchAggregateRequest.SerializeToString,
+            protos_dot_movieapp_dot_v1_dot_rating__pb2.WatchAggregateResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,10 +35,29 @@ class RatingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RatingServiceAsyncStub: ...
     GetAggregatedRating: _grpc.UnaryUnaryMultiCallable[_rating_pb2.GetAggregatedRatingRequest, _rating_pb2.GetAggregatedRatingResponse]
     """The aggregate of all ratings of one record. NOT_FOUND "ratings not found for the record" without any."""
+    BatchGetAggregatedRatings: _grpc.UnaryUnaryMultiCallable[_rating_pb2.BatchGetAggregatedRatingsRequest, _rating_pb2.BatchGetAggregatedRatingsResponse]
+    """The aggregates of many records in one look-up. A record that nobody has rated is in the answer without a rating.
+    INVALID_ARGUMENT for more than 1,000 records or for an id that cannot be one.
+    """
     PutRating: _grpc.UnaryUnaryMultiCallable[_rating_pb2.PutRatingRequest, _rating_pb2.PutRatingResponse]
-    """Sets one rating: there is one per record, provider and user. Idempotent. INVALID_ARGUMENT names the field."""
+    """Sets one rating: there is one per record, provider and user. Idempotent. INVALID_ARGUMENT names the field. Needs a
+    token.
+    """
     DeleteRating: _grpc.UnaryUnaryMultiCallable[_rating_pb2.DeleteRatingRequest, _rating_pb2.DeleteRatingResponse]
-    """Removes one rating; OK whether or not there was one."""
+    """Removes one rating; OK whether or not there was one. Needs a token."""
+    PutRatings: _grpc.StreamStreamMultiCallable[_rating_pb2.PutRatingsRequest, _rating_pb2.PutRatingsResponse]
+    """Writes rating events as they come, and answers each batch once it is committed. Needs a token.
+
+    How much makes a batch is the server's choice: what has arrived while the last one was written, up to 1,000 events.
+    Events are written in their order. One that is not valid is named in the answer and stops nobody. When the stream
+    breaks, everything up to the last `received` is committed; sending the rest again is safe, as every event is
+    idempotent.
+    """
+    WatchAggregate: _grpc.UnaryStreamMultiCallable[_rating_pb2.WatchAggregateRequest, _rating_pb2.WatchAggregateResponse]
+    """The aggregates of some records now, one message with all of them, and from then on each change within a second of
+    its commit, whoever made it. Changes that follow each other closely may arrive as one: the last one always arrives,
+    and a record's version never goes back. UNAVAILABLE when the server stops: watch again, at another one.
+    """
 
 @_typing.type_check_only
 class RatingServiceAsyncStub(RatingServiceStub):
@@ -47,10 +66,29 @@ class RatingServiceAsyncStub(RatingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetAggregatedRating: _aio.UnaryUnaryMultiCallable[_rating_pb2.GetAggregatedRatingRequest, _rating_pb2.GetAggregatedRatingResponse]  # type: ignore[assignment]
     """The aggregate of all ratings of one record. NOT_FOUND "ratings not found for the record" without any."""
+    BatchGetAggregatedRatings: _aio.UnaryUnaryMultiCallable[_rating_pb2.BatchGetAggregatedRatingsRequest, _rating_pb2.BatchGetAggregatedRatingsResponse]  # type: ignore[assignment]
+    """The aggregates of many records in one look-up. A record that nobody has rated is in the answer without a rating.
+    INVALID_ARGUMENT for more than 1,000 records or for an id that cannot be one.
+    """
     PutRating: _aio.UnaryUnaryMultiCallable[_rating_pb2.PutRatingRequest, _rating_pb2.PutRatingResponse]  # type: ignore[assignment]
-    """Sets one rating: there is one per record, provider and user. Idempotent. INVALID_ARGUMENT names the field."""
+    """Sets one rating: there is one per record, provider and user. Idempotent. INVALID_ARGUMENT names the field. Needs a
+    token.
+    """
     DeleteRating: _aio.UnaryUnaryMultiCallable[_rating_pb2.DeleteRatingRequest, _rating_pb2.DeleteRatingResponse]  # type: ignore[assignment]
-    """Removes one rating; OK whether or not there was one."""
+    """Removes one rating; OK whether or not there was one. Needs a token."""
+    PutRatings: _aio.StreamStreamMultiCallable[_rating_pb2.PutRatingsRequest, _rating_pb2.PutRatingsResponse]  # type: ignore[assignment]
+    """Writes rating events as they come, and answers each batch once it is committed. Needs a token.
+
+    How much makes a batch is the server's choice: what has arrived while the last one was written, up to 1,000 events.
+    Events are written in their order. One that is not valid is named in the answer and stops nobody. When the stream
+    breaks, everything up to the last `received` is committed; sending the rest again is safe, as every event is
+    idempotent.
+    """
+    WatchAggregate: _aio.UnaryStreamMultiCallable[_rating_pb2.WatchAggregateRequest, _rating_pb2.WatchAggregateResponse]  # type: ignore[assignment]
+    """The aggregates of some records now, one message with all of them, and from then on each change within a second of
+    its commit, whoever made it. Changes that follow each other closely may arrive as one: the last one always arrives,
+    and a record's version never goes back. UNAVAILABLE when the server stops: watch again, at another one.
+    """
 
 class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Ratings of records: a record is a type and an id, and `movie` is one type."""
@@ -64,12 +102,24 @@ class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
         """The aggregate of all ratings of one record. NOT_FOUND "ratings not found for the record" without any."""
 
     @_abc_1.abstractmethod
+    def BatchGetAggregatedRatings(
+        self,
+        request: _rating_pb2.BatchGetAggregatedRatingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_rating_pb2.BatchGetAggregatedRatingsResponse, _abc.Awaitable[_rating_pb2.BatchGetAggregatedRatingsResponse]]:
+        """The aggregates of many records in one look-up. A record that nobody has rated is in the answer without a rating.
+        INVALID_ARGUMENT for more than 1,000 records or for an id that cannot be one.
+        """
+
+    @_abc_1.abstractmethod
     def PutRating(
         self,
         request: _rating_pb2.PutRatingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rating_pb2.PutRatingResponse, _abc.Awaitable[_rating_pb2.PutRatingResponse]]:
-        """Sets one rating: there is one per record, provider and user. Idempotent. INVALID_ARGUMENT names the field."""
+        """Sets one rating: there is one per record, provider and user. Idempotent. INVALID_ARGUMENT names the field. Needs a
+        token.
+        """
 
     @_abc_1.abstractmethod
     def DeleteRating(
@@ -77,6 +127,31 @@ class RatingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rating_pb2.DeleteRatingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_rating_pb2.DeleteRatingResponse, _abc.Awaitable[_rating_pb2.DeleteRatingResponse]]:
-        """Removes one rating; OK whether or not there was one."""
+        """Removes one rating; OK whether or not there was one. Needs a token."""
+
+    @_abc_1.abstractmethod
+    def PutRatings(
+        self,
+        request_iterator: _MaybeAsyncIterator[_rating_pb2.PutRatingsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_rating_pb2.PutRatingsResponse], _abc.AsyncIterator[_rating_pb2.PutRatingsResponse]]:
+        """Writes rating events as they come, and answers each batch once it is committed. Needs a token.
+
+        How much makes a batch is the server's choice: what has arrived while the last one was written, up to 1,000 events.
+        Events are written in their order. One that is not valid is named in the answer and stops nobody. When the stream
+        breaks, everything up to the last `received` is committed; sending the rest again is safe, as every event is
+        idempotent.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchAggregate(
+        self,
+        request: _rating_pb2.WatchAggregateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_rating_pb2.WatchAggregateResponse], _abc.AsyncIterator[_rating_pb2.WatchAggregateResponse]]:
+        """The aggregates of some records now, one message with all of them, and from then on each change within a second of
+        its commit, whoever made it. Changes that follow each other closely may arrive as one: the last one always arrives,
+        and a record's version never goes back. UNAVAILABLE when the server stops: watch again, at another one.
+        """
 
 def add_RatingServiceServicer_to_server(servicer: RatingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class BoundedCheck:
     """A check that runs in a thread of its own, at most once at a time; its answer is kept for `keep` seconds.
 
     However many ask and however long the check hangs, there is one thread. A check that hangs answers False, and so
-    does one that raises.
+    does one that raises, or for which the machine has no thread.
     """
 
     def __init__(self, check: Callable[[], bool], *, keep: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -26,8 +27,10 @@ class BoundedCheck:
         with self._lock:
             if self._is_fresh() or (self._running is not None and self._running.is_alive()):
                 return
-            self._running = threading.Thread(target=self._run, name="bounded-check", daemon=True)
-            self._running.start()
+            running = threading.Thread(target=self._run, name="bounded-check", daemon=True)
+            with suppress(RuntimeError):
+                running.start()
+                self._running = running
 
     def answer(self, *, timeout: float) -> bool:
         """What the check says, within `timeout` seconds from now."""

@@ -4,19 +4,16 @@ import os
 import time
 from collections.abc import Callable
 
-import structlog
-from django.db import DatabaseError, connections
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 
 from movieapp.probes.bounded_check import BoundedCheck
+from movieapp.probes.database import database_answers
 from workers.kafka.health import broker_answers
 
 _TIMEOUT = 1.5  # seconds; for both checks, which run at once
 # Seconds; as old as an answer may be, however many probes ask. Short for the database: requests need it at once.
 _KEEP_DATABASE = 1.0
 _KEEP_BROKER = 2.0
-
-logger = structlog.get_logger(__name__)
 
 
 class Readiness:
@@ -71,20 +68,6 @@ class ProbeMiddleware:
             readiness = Readiness(database=database_answers, broker=lambda: broker_answers(timeout=_TIMEOUT))
             self._readiness = (os.getpid(), readiness)
         return self._readiness[1]
-
-
-def database_answers() -> bool:
-    """True when the database takes a connection and a statement. Never raises; may take as long as connecting does."""
-    probe = connections["default"].copy()
-    try:
-        with probe.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError as error:
-        logger.warning("database_unavailable", error=type(error).__name__)
-        return False
-    finally:
-        probe.close()
-    return True
 
 
 def _word(answers: bool) -> str:

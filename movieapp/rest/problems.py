@@ -1,4 +1,4 @@
-"""Every error of the REST API as RFC 9457 problem+json, and the one table from domain errors to HTTP statuses."""
+"""Every error of the REST API as RFC 9457 problem+json."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,28 +9,19 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework.exceptions import APIException, NotFound, ValidationError
 from rest_framework.exceptions import PermissionDenied as RestPermissionDenied
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from metadata.errors import InvalidMovie, MetadataError, MovieNotFound
-from ratings.errors import InvalidRating, RatingNotFound, RatingsError
+from metadata.errors import InvalidMovie
+from movieapp.anticipated import answer_to, is_trouble_of_database, words_for
+from ratings.errors import InvalidRating
 
 MEDIA_TYPE = "application/problem+json"
 
 _RETRY_AFTER_SECONDS = "5"
-
-_STATUS_BY_ERROR: Mapping[type[Exception], HTTPStatus] = {
-    InvalidMovie: HTTPStatus.BAD_REQUEST,
-    MovieNotFound: HTTPStatus.NOT_FOUND,
-    InvalidRating: HTTPStatus.BAD_REQUEST,
-    RatingNotFound: HTTPStatus.NOT_FOUND,
-    OperationalError: HTTPStatus.SERVICE_UNAVAILABLE,
-    InterfaceError: HTTPStatus.SERVICE_UNAVAILABLE,
-}
 
 logger = structlog.get_logger(__name__)
 
@@ -79,7 +70,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     )
     for name, value in _headers(error, problem).items():
         response[name] = value
-    if problem.status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if is_trouble_of_database(error):
         logger.error("database_unavailable", error=type(error).__name__)
     return response
 
@@ -98,10 +89,8 @@ def problem_of(error: Exception) -> Problem | None:
     if isinstance(error, RequestDataTooBig):
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {limit} bytes")
-    for anticipated, status in _STATUS_BY_ERROR.items():
-        if isinstance(error, anticipated):
-            return _domain_problem(error, status)
-    return None
+    answer = answer_to(error)
+    return None if answer is None else _domain_problem(error, answer.http)
 
 
 def field_errors(detail: object, field: str = "") -> list[FieldError]:
@@ -123,10 +112,7 @@ def problem_response(request: HttpRequest, problem: Problem) -> HttpResponse:
 def _domain_problem(error: Exception, status: HTTPStatus) -> Problem:
     if isinstance(error, InvalidMovie | InvalidRating):
         return Problem(status, str(error), [FieldError(error.field, error.reason)])
-    if isinstance(error, MetadataError | RatingsError):
-        return Problem(status, str(error))
-    # A database's message names hosts and statements: it goes to the log, not to the client.
-    return Problem(status, "the database does not answer: try again in a few seconds")
+    return Problem(status, words_for(error))
 
 
 def _headers(error: Exception, problem: Problem) -> dict[str, str]:

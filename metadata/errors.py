@@ -23,3 +23,7 @@ class MovieNotFound(MetadataError):
 
     def __init__(self, movie_id: str) -> None:
         super().__init__(f'there is no movie with the id "{movie_id}"')
+
+
+class MoviesTooLarge(MetadataError):
+    """The movies asked for are larger together than an answer may be."""

@@ -30,5 +30,17 @@ class StaleIds(RatingsError):
     """A rater was erased since these ids were looked up: nothing was written; look them up again and repeat."""
 
 
+class TooManyWatches(RatingsError):
+    """As many records are watched as one server takes."""
+
+
+class WatchBlind(RatingsError):
+    """The aggregates cannot be read, so that a watch would miss changes without a word."""
+
+
+class StreamIdle(RatingsError):
+    """Nothing has come on a stream for so long that it is not kept any more."""
+
+
 class AggregateMissing(RatingsError):
     """A record is without its aggregate, which only a change behind the write path's back can do."""

@@ -221,13 +221,14 @@ def interning_share(cursor: psycopg.Cursor[Any]) -> None:
     cursor.execute(_SHARE_INTERNING, {"lock": _INTERNING_LOCK})
 
 
-def ratings_write_now(events: Sequence[RatingEvent]) -> Written:
+def ratings_write_now(events: Sequence[RatingEvent], interner: Interner | None = None) -> Written:
     """Applies the events as of now by the database's clock: of several for one rating the last, and that one always.
 
     Where a rating's time is ahead of that clock (a broker's clock was), the write is placed just after it.
-    Committed when it returns, unless the caller has a transaction of its own.
+    Committed when it returns, unless the caller has a transaction of its own. An `interner` is for callers who write
+    again and again on one connection.
     """
-    interner = Interner()
+    interner = interner or Interner()
     with _cursor() as cursor:
         while True:
             writes = rating_writes(cursor, interner, events, [0] * len(events))

@@ -18,7 +18,10 @@ class MovieDetailsView(APIView):
     permission_classes = [AllowAny]
 
     def get(self, request: Request, movie_id: str) -> Response:
-        """The details, or 404 when there is no such movie; `rating` is null when nobody has rated it."""
+        """The details, or 404 when there is no such movie; `rating` is null when nobody has rated it.
+
+        Where parts come from services and one cannot be had, that one is null and named in `unavailable`.
+        """
         return Response(MovieDetailsSerializer(movie_details(movie_id=movie_id)).data)
 
 

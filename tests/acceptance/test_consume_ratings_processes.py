@@ -6,27 +6,16 @@ import re
 import signal
 import uuid
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
+from tests.fixtures.supervised import children, is_gone
 from tests.rating_load import RatingLoad, positions
 from tests.rating_tables import own_connection
 from tests.waiting import wait_until
 
 QUICK = {"KAFKA_CONFIG_SESSION_TIMEOUT_MS": "1500", "KAFKA_CONFIG_HEARTBEAT_INTERVAL_MS": "300"}
-
-
-def entries(process, event):
-    """The log entries of this event, in order."""
-    lines = [line for line in process.output().splitlines() if line.startswith("{")]
-    return [entry for entry in map(json.loads, lines) if entry["event"] == event]
-
-
-def children(process):
-    """The process ids of a running `--processes N` by its number, the latest start of each."""
-    return {entry["process"]: entry["pid"] for entry in entries(process, "process_started")}
 
 
 def owners(process):
@@ -44,14 +33,6 @@ def owners(process):
         elif entry["event"] in ("partitions_revoked", "partitions_lost"):
             found[number] -= set(entry["partitions"])
     return found
-
-
-def is_gone(pid):
-    """Ended, or only waiting for its new parent to take note of it."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def wait_until_shared(process, partitions):
@@ -98,12 +79,12 @@ def test_a_killed_process_is_replaced_and_one_signal_to_all_of_them_stops_them_i
     load.wait_until_read()
     load.assert_in_the_tables()
     assert children(sharing)[1] == victims[1]
-    assert [entry["killed_by"] for entry in entries(sharing, "process_died")] == ["SIGKILL"]
+    assert [entry["killed_by"] for entry in sharing.entries("process_died")] == ["SIGKILL"]
     # As a service manager does: each process of the group gets the signal, and a second one by its supervisor.
     os.killpg(sharing.popen.pid, signal.SIGTERM)
     assert sharing.wait() == 0, sharing.output()
     assert "Ended at once" not in sharing.output()
-    assert {entry["process"] for entry in entries(sharing, "consumer_stopped")} == {1, 2}
+    assert {entry["process"] for entry in sharing.entries("consumer_stopped")} == {1, 2}
     assert all(is_gone(pid) for pid in children(sharing).values())
 
 
@@ -159,9 +140,9 @@ def test_together_they_end_once_caught_up_and_say_how_far_they_are(start_manage,
         load.send(100)  # more than it began with
     assert whole.wait() == 0, whole.output()
     assert sum(positions(load.topic).values()) >= 5_000
-    told = entries(whole, "catching_up")[0]
+    told = whole.entries("catching_up")[0]
     assert (told["done"], told["percent"], told["lag"], told["seconds_left"]) == (0, 0.0, 5_000, None)
-    stopped = entries(whole, "consumer_stopped")
+    stopped = whole.entries("consumer_stopped")
     assert {entry["process"] for entry in stopped} == {1, 2}
     assert sum(entry["applied"] + entry["dead_lettered"] for entry in stopped) == sum(positions(load.topic).values())
 
@@ -178,7 +159,7 @@ def test_a_stop_before_they_have_caught_up_says_so(start_manage, load, kafka_boo
     whole.interrupt()
     assert whole.wait() == 130, whole.output()
     assert "Finishing the batches in hand" in whole.output()
-    assert {entry["process"] for entry in entries(whole, "consumer_stopped")} == {1, 2}
+    assert {entry["process"] for entry in whole.entries("consumer_stopped")} == {1, 2}
     assert "Traceback" not in whole.output()
 
 

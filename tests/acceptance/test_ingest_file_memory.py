@@ -21,8 +21,9 @@ def test_memory_does_not_grow_with_the_file(
 ) -> None:
     """The short form of the soak below."""
     small = _peak_memory(manage_environment, write_ndjson(tmp_path / "small.ndjson", 100_000), make_topic(12))
-    large = _peak_memory(manage_environment, write_ndjson(tmp_path / "large.ndjson", 300_000), make_topic(12))
-    assert large < small + 25_000, f"{small} kB for 100,000 events, {large} kB for 300,000"
+    large = _peak_memory(manage_environment, write_ndjson(tmp_path / "large.ndjson", 400_000), make_topic(12))
+    # A full queue, of 100,000 messages, is some 35 MB, and how full it gets is the broker's affair.
+    assert large < small + 60_000, f"{small} kB for 100,000 events, {large} kB for 400,000"
 
 
 @pytest.mark.soak

@@ -10,16 +10,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from movieapp.devstack.identity import ProcessIdentity
 from movieapp.devstack.layout import PROJECT_ROOT, STATE_DIR_VARIABLE
 from movieapp.devstack.ports import is_answering
 from movieapp.devstack.supervisor import stop_leftovers
+from protos.movieapp.v1 import movie_pb2, movie_pb2_grpc
 from tests.waiting import wait_until
 
 SERVES_WITHIN_S = 120
 EXPECTED_RATING = {"average": 4.0, "count": 3}  # 5, 4 and 3: see the samples' own test
+GRPC = {"grpc-metadata", "grpc-ratings", "grpc-movie"}
 LASTING = {"kafka", "logs", "postgres", "django.secret", "postgres.secret", "ports.json"}
 
 
@@ -29,7 +32,7 @@ class MakeRun:
     def __init__(self, state: Path) -> None:
         self.state = state
         # What a developer's shell would have: nothing of the test run's own servers and settings.
-        strange = ("DATABASE_URL", "KAFKA_", "PG", "DJANGO_", "MOVIEAPP_", "TEST_", "PYTEST_")
+        strange = ("DATABASE_URL", "KAFKA_", "PG", "DJANGO_", "MOVIE", "GRPC_", "DISCOVERY", "TEST_", "PYTEST_")
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
         self.environment[STATE_DIR_VARIABLE] = str(state)
         self._log = state.with_name("output")
@@ -81,6 +84,11 @@ class MakeRun:
         with urllib.request.urlopen(f"{web}/api/v1/movies/1/details/", timeout=10) as answer:
             return json.load(answer)["rating"]
 
+    def details_over_grpc(self) -> movie_pb2.GetMovieDetailsResponse:
+        with grpc.insecure_channel(f"127.0.0.1:{self.ports()['grpc_movie']}") as channel:
+            request = movie_pb2.GetMovieDetailsRequest(movie_id="1")
+            return movie_pb2_grpc.MovieServiceStub(channel).GetMovieDetails(request, timeout=10)
+
 
 @pytest.fixture
 def make_run(tmp_path: Path) -> Iterator[MakeRun]:
@@ -107,7 +115,13 @@ def test_from_nothing_to_serving_through_ctrl_c_and_kill_9(make_run: MakeRun) ->
     assert '"average": 4.0' in make_run.output()
     assert "Sample ratings" in make_run.output()
     children = make_run.children()
-    assert {name for name, _ in children} == {"postgres", "kafka", "web", "consumer"}
+    assert {name for name, _ in children} == {"postgres", "kafka", "web", "consumer", *GRPC}
+
+    told = make_run.details_over_grpc()
+    assert (told.metadata.title, told.rating.average, list(told.unavailable)) == ("Toy Story", 4.0, [])
+    listed = make_run.command("manage.py", "services", "--format", "json")
+    instances = json.loads(listed.stdout)["instances"]
+    assert sorted(instance["service"] for instance in instances) == ["metadata", "movie", "ratings"]
 
     again = make_run.command("-m", "movieapp.devstack")
     assert again.returncode == 1

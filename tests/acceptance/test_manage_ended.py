@@ -30,7 +30,7 @@ _NEED_THE_DATABASE = {
     "move_offsets": ["--to", "latest", "--yes"],
     "purge_deleted": [],
 }
-_DO_NOT = {"consume_ratings", "create_topics", "ingest_file", "publish_aggregates"}
+_DO_NOT = {"consume_ratings", "create_topics", "ingest_file", "publish_aggregates", "serve_grpc", "services"}
 # One process for all of them: each would need a second or so to start.
 _EACH = """
 import contextlib, io, json, sys

@@ -5,6 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -50,6 +53,13 @@ def test_what_does_not_listen_is_killed(tmp_path: Path) -> None:
     assert child.stop() == -signal.SIGKILL
 
 
+def test_a_child_that_has_ended_is_not_ready_whoever_answers_in_its_place(tmp_path: Path) -> None:
+    child = Child(python(tmp_path / "log", "raise SystemExit('the port is taken')"))
+    wait_until(lambda: child.poll() is not None)
+    with pytest.raises(ProcessFailed, match="child ended while starting"):
+        child.wait_until(lambda: True, timeout_s=20, stopping=lambda: None)
+
+
 @pytest.mark.parametrize("ending", ["stop", "kill", "crash"])
 def test_nothing_of_a_childs_session_outlives_it(tmp_path: Path, ending: str) -> None:
     child = Child(python(tmp_path / "log", WITH_CHILD))
@@ -63,6 +73,44 @@ def test_nothing_of_a_childs_session_outlives_it(tmp_path: Path, ending: str) ->
     else:
         getattr(child, ending)()
     wait_until(lambda: not grandchild.is_alive(), message="the grandchild is gone")
+
+
+def test_two_threads_end_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at a second Ctrl-C: one asks it to end and waits, the other kills."""
+    child = Child(python(tmp_path / "log", "pass"))
+    wait_until(lambda: started_at(child.pid) is None)
+    look, looks = child._has_ended, []
+
+    def look_slowly() -> bool:
+        looks.append(1)
+        time.sleep(0.2)
+        return look()
+
+    monkeypatch.setattr(child, "_has_ended", look_slowly)
+    with ThreadPoolExecutor() as pool:
+        stopped = pool.submit(child.stop)
+        wait_until(lambda: looks)
+        assert child.kill() == 0
+        assert stopped.result() == 0
+
+
+@pytest.mark.parametrize("moment", ["killpg", "waitstatus_to_exitcode"])
+def test_a_signals_handler_kills_what_its_thread_is_reaping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    child = Child(python(tmp_path / "log", "pass"))
+    wait_until(lambda: started_at(child.pid) is None)
+    plain, handled = getattr(os, moment), []
+
+    def interrupted(*arguments: int) -> object:
+        monkeypatch.setattr(os, moment, plain)
+        handled.append(child.kill())
+        return plain(*arguments)
+
+    monkeypatch.setattr(os, moment, interrupted)
+    with suppress(ChildProcessError):  # of no account: the handler ends the process
+        child.poll()
+    assert handled
 
 
 def test_the_log_of_the_start_before_is_kept(tmp_path: Path) -> None:

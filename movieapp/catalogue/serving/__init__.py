@@ -1,0 +1,1 @@
+"""The gRPC server process: which services it offers, where, and how it begins and ends."""

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,8 @@ class Child:
         self.command = command
         self.started = time.monotonic()
         self._process = _forker.submit(_start, command).result()
+        # Several threads look and one reaps. Re-entrant: a signal's handler may kill what its own thread looks at.
+        self._lock = threading.RLock()
 
     @property
     def pid(self) -> int:
@@ -53,41 +56,50 @@ class Child:
 
     def poll(self) -> int | None:
         """The exit code (negative: a signal's number), None while it runs; its session does not outlive the leader."""
-        if self._process.returncode is None and self._has_ended():
-            self._kill_session()
-            self._process.wait()
-        return self._process.returncode
+        with self._lock:
+            if self._process.returncode is None and self._has_ended():
+                self._kill_session()
+                # Not by Popen.wait: the lock that it takes is not re-entrant.
+                self._process.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            return self._process.returncode
 
     def signal(self, signum: signal.Signals) -> None:
         """Sends a signal to the leader; nothing happens when it has ended."""
-        if self._process.poll() is None:
-            self._process.send_signal(signum)
+        with self._lock:
+            if self.poll() is None:
+                os.kill(self.pid, signum)
 
     def stop(self) -> int:
         """Asks, waits, kills; returns the exit code once every process of its session is gone."""
-        if self.poll() is None:
-            os.kill(self.pid, self.command.stop_signal)
-            deadline = time.monotonic() + self.command.patience_s
-            while self.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.02)
+        self.signal(self.command.stop_signal)
+        deadline = time.monotonic() + self.command.patience_s
+        while self.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
         return self.kill()
 
     def kill(self) -> int:
         """Kills the whole session at once; returns the exit code."""
-        while (code := self.poll()) is None:
-            self._kill_session()
+        while True:
+            with self._lock:
+                try:
+                    code = self.poll()
+                except ChildProcessError:
+                    # This is a signal's handler, and its own thread had reaped when the signal came.
+                    return -signal.SIGKILL
+                if code is not None:
+                    return code
+                self._kill_session()
             time.sleep(0.01)
-        return code
 
     def wait_until(self, ready: Callable[[], bool], *, timeout_s: float, stopping: Callable[[], None]) -> None:
         """Returns once `ready()`. Raises ProcessFailed with the log's end when the child dies or time runs out.
 
-        `stopping` is called between looks and may raise to give up.
+        A child that has ended is not ready, whoever answers in its place. `stopping` is called between looks and may
+        raise to give up.
         """
         deadline = time.monotonic() + timeout_s
-        while not ready():
+        while (code := self.poll()) is not None or not ready():
             stopping()
-            code = self.poll()
             if code is not None:
                 raise ProcessFailed(
                     f"{self.command.name} ended while starting ({exit_text(code)}).", log=self.command.log

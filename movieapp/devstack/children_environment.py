@@ -9,20 +9,23 @@ from movieapp.devstack.layout import STATE_DIR_VARIABLE, StateFolder
 DATABASE_VARIABLES = ("DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE")
 _LIBPQ_PREFIX = "PG"
 _KAFKA_PREFIX = "KAFKA_CONFIG_"
-# Topics, groups, what is published: every process that works with the stack has to mean the same.
-_SHARED_PREFIXES = ("RATINGS_", "TOPIC_")
+# Topics, groups, what is published, where services are found: every process of the stack has to mean the same.
+_SHARED_PREFIXES = ("RATINGS_", "TOPIC_", "DISCOVERY")
 
 
-def stack_environment(state: StateFolder, *, database: Mapping[str, str], bootstrap_servers: str) -> dict[str, str]:
+def stack_environment(
+    state: StateFolder, *, database: Mapping[str, str], bootstrap_servers: str, static_addresses: str
+) -> dict[str, str]:
     """What a process needs to join the stack; goes into the running file too. What the caller has set stays.
 
-    `database` is DATABASE_URL, or what `database_of_caller` answers. How to reach a Kafka that the caller names is in
-    it, passwords included.
+    `database` is DATABASE_URL, or what `database_of_caller` answers; `static_addresses` is DISCOVERY_STATIC. How to
+    reach a Kafka that the caller names is in it, passwords included.
     """
     defaults = {
         "DJANGO_SECRET_KEY": state.secret("django"),
         "DJANGO_ALLOWED_HOSTS": "127.0.0.1,localhost",
         "DJANGO_INSECURE_LOCAL_HTTP": "true",
+        "DISCOVERY_STATIC": static_addresses,
     }
     chosen = {name: os.environ.get(name, "").strip() or value for name, value in defaults.items()}
     shared = _SHARED_PREFIXES + ((_KAFKA_PREFIX,) if named_by_caller("KAFKA_BOOTSTRAP_SERVERS") else ())
@@ -57,8 +60,8 @@ def names_database(environ: Mapping[str, str]) -> bool:
 
 
 def is_for_database(name: str) -> bool:
-    """Whether a variable of this name is DATABASE_URL or one of libpq's."""
-    return name == "DATABASE_URL" or name.startswith(_LIBPQ_PREFIX)
+    """Whether a variable of this name is one of ours about the database, or one of libpq's."""
+    return name in ("DATABASE_URL", "DATABASE_POOLED") or name.startswith(_LIBPQ_PREFIX)
 
 
 def is_for_kafka(name: str) -> bool:

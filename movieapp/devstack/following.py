@@ -13,10 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 _LOOK_EVERY_S = 0.2
-_NAME_WIDTH = len("consumer")
+_NAME_WIDTH = len("grpc-metadata")
 _COLOURS = {"web": "cyan", "consumer": "magenta", "kafka": "yellow", "postgres": "blue"}
 # Of the servers only what a developer must see; the rest stays in their logs.
 _SERVER_TROUBLE = re.compile(r"\b(WARN|WARNING|ERROR|FATAL|PANIC)\b")
+SECOND_SIGNAL = "Once more ends it at once."
+"""What our processes say at the first signal; here the second one is ours, and kills them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,9 @@ class LogFollower:
             if not line or (log.only_trouble and not _SERVER_TROUBLE.search(line)):
                 return
             prefix = Text(f"{log.name:<{_NAME_WIDTH}} │ ", style=colour)
+            text = Text(readable(line.removesuffix(f" {SECOND_SIGNAL}")))
             try:
-                self._console.print(prefix + Text(readable(line)), soft_wrap=True, highlight=False)
+                self._console.print(prefix + text, soft_wrap=True, highlight=False)
             except OSError:
                 return  # the terminal is gone
 

@@ -48,7 +48,7 @@ class StateFolder:
 
     @property
     def ports(self) -> Path:
-        """The ports of the last run, taken again if they are free."""
+        """The ports of the last run, which the next one prefers to any others but the usual ones."""
         return self.root / "ports.json"
 
     def make(self) -> None:

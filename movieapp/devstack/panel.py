@@ -21,9 +21,16 @@ class Login:
 
 
 def show_panel(
-    console: Console, *, web: str, details_url: str, details: Any, login: Login, servers: dict[str, str]
+    console: Console,
+    *,
+    web: str,
+    details_url: str,
+    details: Any,
+    login: Login,
+    servers: dict[str, str],
+    example_call: str,
 ) -> None:
-    """Prints the panel, then a line that says "serving"."""
+    """Prints the panel, then a line that says "serving". `example_call` is a command line that asks over gRPC."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
@@ -38,7 +45,8 @@ def show_panel(
         table.add_row(name, Text(address))
     answer = JSON(json.dumps(details, ensure_ascii=False)).text
     answer.no_wrap, answer.overflow = False, "fold"
-    body = Group(table, Rule(style="dim"), Text(f"GET {details_url}", style="dim"), answer)
+    rule, asked = Rule(style="dim"), Text(f"GET {details_url}", style="dim")
+    body = Group(table, rule, asked, answer, rule, Text(example_call, style="dim", overflow="fold"))
     console.print(Panel(body, title="[bold]movieapp[/]", border_style="green", expand=False, padding=(0, 1)))
     console.print(f"[bold green]serving[/] on {web}/  [dim]· Ctrl-C stops everything · logs follow[/]", highlight=False)
 

@@ -1,13 +1,20 @@
-"""Chooses free TCP ports on loopback, the ones of the last run first."""
+"""Chooses free TCP ports on loopback: where people look first, then the ones of the last run."""
 
 import json
 import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from movieapp.devstack.layout import write_private
 
 LOOPBACK = "127.0.0.1"
+GRPC_SERVICES = ("metadata", "ratings", "movie")
+FIRST: Mapping[str, int] = {"web": 8000, "grpc_metadata": 8081, "grpc_ratings": 8082, "grpc_movie": 8083}
+"""What people expect to find there; whatever is not in here gets any port."""
+_SERVERS = ("web", "postgres", "kafka", "kafka_controller")
+_GRPC = "grpc_"
 
 
 def reserved_socket(port: int) -> socket.socket | None:
@@ -34,13 +41,15 @@ def is_answering(port: int) -> bool:
         return False
 
 
-def free_port(*, preferred: int = 0, taken: frozenset[int] = frozenset()) -> int:
-    """`preferred` if nobody has it, else one that the kernel picks; never one of `taken`."""
-    if preferred and preferred not in taken and not is_answering(preferred):
-        probe = reserved_socket(preferred)
+def free_port(*, preferred: Sequence[int] = (), taken: frozenset[int] = frozenset()) -> int:
+    """The first of `preferred` that nobody has, else one that the kernel picks; never one of `taken`."""
+    for wanted in preferred:
+        if wanted in taken or is_answering(wanted):
+            continue
+        probe = reserved_socket(wanted)
         if probe is not None:
             probe.close()
-            return preferred
+            return wanted
     while True:
         probe = reserved_socket(0)
         if probe is None:
@@ -59,18 +68,40 @@ class Ports:
     kafka: int
     kafka_controller: int
     web: int
+    grpc: Mapping[str, int]
+    """Of each service."""
 
 
-def choose_ports(remembered: Path, *, first_web: int = 8000) -> Ports:
-    """Four different free ports, those of the last run where they are still free; the choice is remembered."""
+@contextmanager
+def chosen_ports(remembered: Path, *, first: Mapping[str, int] = FIRST) -> Iterator[Ports]:
+    """Different free ports: of those that are free the one in `first`, or else the last run's; remembers the choice.
+
+    No other stack chooses them before the block's end, so that two which start at once do not meet.
+    """
     last = _read(remembered)
-    taken: frozenset[int] = frozenset()
     chosen: dict[str, int] = {}
-    for name, default in (("web", first_web), ("postgres", 0), ("kafka", 0), ("kafka_controller", 0)):
-        chosen[name] = free_port(preferred=last.get(name, default), taken=taken)
-        taken |= {chosen[name]}
-    write_private(remembered, json.dumps(chosen))
-    return Ports(**chosen)
+    with ExitStack() as claims:
+        for name in (*_SERVERS, *(_GRPC + service for service in GRPC_SERVICES)):
+            preferred = [ports[name] for ports in (first, last) if name in ports]
+            claim = _claim_of_free_port(preferred, taken=frozenset(chosen.values()))
+            chosen[name] = claims.enter_context(claim).getsockname()[1]
+        write_private(remembered, json.dumps(chosen))
+        grpc = {service: chosen.pop(_GRPC + service) for service in GRPC_SERVICES}
+        yield Ports(**chosen, grpc=grpc)
+
+
+def _claim_of_free_port(preferred: Sequence[int], *, taken: frozenset[int]) -> socket.socket:
+    """A UDP socket of a free TCP port's number: no server of ours uses it, and no other stack can have it, too."""
+    while True:
+        port = free_port(preferred=preferred, taken=taken)
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            claim.bind((LOOPBACK, port))
+        except OSError:
+            claim.close()
+            taken |= {port}
+        else:
+            return claim
 
 
 def _read(remembered: Path) -> dict[str, int]:

@@ -14,11 +14,12 @@ from movieapp.devstack.children_environment import (
 )
 from movieapp.devstack.errors import DevstackError, StopRequested
 from movieapp.devstack.following import FollowedLog, LogFollower
+from movieapp.devstack.grpc_servers import GrpcServer, example_call, static_addresses
 from movieapp.devstack.kafka import KafkaServer
 from movieapp.devstack.layout import StateFolder
 from movieapp.devstack.locks import held
 from movieapp.devstack.panel import Login, show_panel
-from movieapp.devstack.ports import choose_ports, reserved_socket
+from movieapp.devstack.ports import Ports, chosen_ports, reserved_socket
 from movieapp.devstack.postgres import WRITE_HEAVY, PostgresServer
 from movieapp.devstack.running import announce, running_stack, withdraw
 from movieapp.devstack.startup import Plan, Startup
@@ -43,7 +44,8 @@ def run(*, state: StateFolder, console: Console, stop: StopSignals) -> int:
         supervisor = Supervisor(state.children)
         stop.kill_everything = lambda: _kill(supervisor, state)
         try:
-            _serve(state=state, console=console, supervisor=supervisor, stop=stop)
+            with chosen_ports(state.ports) as ports:
+                _serve(_plan(state, ports), console=console, supervisor=supervisor, stop=stop)
         except StopRequested:
             pass
         except DevstackError as error:
@@ -55,11 +57,10 @@ def run(*, state: StateFolder, console: Console, stop: StopSignals) -> int:
     return 0
 
 
-def _serve(*, state: StateFolder, console: Console, supervisor: Supervisor, stop: StopSignals) -> None:
-    plan = _plan(state)
+def _serve(plan: Plan, *, console: Console, supervisor: Supervisor, stop: StopSignals) -> None:
     with plan.web.listener:
         Startup(plan, supervisor=supervisor, steps=Steps(console), stop=stop).run()
-        announce(state, environment=plan.stack_environment, web=plan.web.url)
+        announce(plan.state, environment=plan.stack_environment, web=plan.web.url)
         ours, servers = LogFollower(console), LogFollower(console)
         url, details = plan.web.details(SHOWN_MOVIE)
         show_panel(
@@ -69,8 +70,9 @@ def _serve(*, state: StateFolder, console: Console, supervisor: Supervisor, stop
             details=details,
             login=plan.login,
             servers=_addresses(plan),
+            example_call=example_call(plan.grpc, movie_id=SHOWN_MOVIE),
         )
-        ours.start([_followed(plan, name) for name in ("web", "consumer")])
+        ours.start([_followed(plan, name) for name in ("web", "consumer", *(server.name for server in plan.grpc))])
         servers.start([_followed(plan, name) for name in _our_servers(plan)])
         try:
             while not stop.wait(_LOOK_EVERY_S):
@@ -85,8 +87,7 @@ def _serve(*, state: StateFolder, console: Console, supervisor: Supervisor, stop
         console.print("[dim]stopped[/]")
 
 
-def _plan(state: StateFolder) -> Plan:
-    ports = choose_ports(state.ports)
+def _plan(state: StateFolder, ports: Ports) -> Plan:
     database = database_of_caller()
     bootstrap_servers = named_by_caller("KAFKA_BOOTSTRAP_SERVERS")
     postgres = (
@@ -114,6 +115,7 @@ def _plan(state: StateFolder) -> Plan:
         state,
         database={"DATABASE_URL": postgres.url} if postgres else database,
         bootstrap_servers=kafka.bootstrap_servers if kafka else bootstrap_servers,
+        static_addresses=static_addresses(ports.grpc),
     )
     environment = children_environment(stack, state)
     listener = reserved_socket(ports.web)
@@ -126,6 +128,10 @@ def _plan(state: StateFolder) -> Plan:
         postgres=postgres,
         kafka=kafka,
         web=Web(listener=listener, state=state, environment=environment),
+        grpc=[
+            GrpcServer(service=service, port=port, state=state, environment=environment)
+            for service, port in ports.grpc.items()
+        ],
         # Somebody else's database may have an admin of its own, whose password is not ours to change.
         login=Login(username="admin" if postgres else "make-run-admin", password=secrets.token_urlsafe(9)),
         environment=environment,
@@ -144,7 +150,8 @@ def _our_servers(plan: Plan) -> list[str]:
 def _addresses(plan: Plan) -> dict[str, str]:
     kafka = plan.stack_environment["KAFKA_BOOTSTRAP_SERVERS"]
     database = f"127.0.0.1:{plan.postgres.port}" if plan.postgres else f"the one in {_naming(plan)}"
-    return {"Kafka": kafka, "Postgres": database, "files": str(plan.state.root)}
+    grpc = {f"gRPC {server.service}": server.address for server in plan.grpc}
+    return {**grpc, "Kafka": kafka, "Postgres": database, "files": str(plan.state.root)}
 
 
 def _naming(plan: Plan) -> str:

@@ -4,10 +4,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 
-from movieapp.devstack import kafka, postgres, samples_loaded, web
+from movieapp.devstack import grpc_servers, kafka, postgres, samples_loaded, web
 from movieapp.devstack.child import Command, exit_text
 from movieapp.devstack.errors import ProcessFailed, StopRequested
+from movieapp.devstack.grpc_servers import GrpcServer
 from movieapp.devstack.kafka import KafkaServer
 from movieapp.devstack.layout import PROJECT_ROOT, StateFolder
 from movieapp.devstack.panel import Login
@@ -34,6 +36,7 @@ class Plan:
     postgres: PostgresServer | None
     kafka: KafkaServer | None
     web: Web
+    grpc: Sequence[GrpcServer]
     login: Login
     environment: Mapping[str, str]
     stack_environment: Mapping[str, str]
@@ -95,11 +98,12 @@ class Startup:
         postgres_runs = after(self._start_postgres)
         migrated = after(self._migrate, postgres_runs)
         web_runs = after(self._start_web, migrated)
+        grpc_run = [after(partial(self._start_grpc, server), migrated) for server in self._plan.grpc]
         topics = after(self._create_topics, kafka_runs)
         admin = after(self._ensure_admin, migrated)
         consumer = after(self._start_consumer, topics, migrated)
         samples = after(self._load_samples, consumer)
-        return [kafka_runs, postgres_runs, migrated, web_runs, topics, admin, consumer, samples]
+        return [kafka_runs, postgres_runs, migrated, web_runs, *grpc_run, topics, admin, consumer, samples]
 
     def _start_postgres(self) -> None:
         server = self._plan.postgres
@@ -145,6 +149,12 @@ class Startup:
             child = self._supervisor.start(server.prepare)
             child.wait_until(server.is_ready, timeout_s=web.READY_WITHIN_S, stopping=self._stop.check)
             step.result = f"Web on {server.url}/"
+
+    def _start_grpc(self, server: GrpcServer) -> None:
+        with self._steps.step(f"gRPC {server.service}") as step:
+            child = self._supervisor.start(server.prepare)
+            child.wait_until(server.is_ready, timeout_s=grpc_servers.READY_WITHIN_S, stopping=self._stop.check)
+            step.result = f"gRPC {server.service} on {server.address}"
 
     def _load_samples(self) -> None:
         """Skipped when both servers are ours and have these samples; loading them again would change nothing."""

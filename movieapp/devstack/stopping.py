@@ -48,7 +48,7 @@ class StopSignals:
         if not self._by_signal:
             self._by_signal = True
             self._wanted.set()
-            _write(b"\nStopping: web, workers, Kafka, Postgres (Ctrl-C again kills them)\n")
+            _write(b"\nStopping: web, gRPC, workers, Kafka, Postgres (Ctrl-C again kills them)\n")
             return
         _write(b"\nKilling everything\n")
         self.kill_everything()

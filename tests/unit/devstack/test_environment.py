@@ -23,7 +23,7 @@ def _no_servers_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stack(state: StateFolder) -> dict[str, str]:
     database = database_of_caller() or {"DATABASE_URL": "postgresql://x/y"}
-    return stack_environment(state, database=database, bootstrap_servers="x:1")
+    return stack_environment(state, database=database, bootstrap_servers="x:1", static_addresses="movie=x:2")
 
 
 def environment(state: StateFolder) -> dict[str, str]:

@@ -1,13 +1,16 @@
 """Logs are followed line by line, through restarts, and JSON lines are made readable."""
 
 import io
+import os
+import signal
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from movieapp.devstack.following import FollowedLog, LogFollower, readable
+from movieapp.devstack.following import SECOND_SIGNAL, FollowedLog, LogFollower, readable
 from tests.waiting import wait_until
+from workers.shutdown import two_stage_shutdown
 
 
 @pytest.mark.parametrize(
@@ -46,8 +49,24 @@ def test_new_lines_are_shown_behind_their_name_and_old_ones_are_not(tmp_path: Pa
     wait_until(lambda: "[markup] is text" in shown.getvalue(), message="the log that came later")
     follower.stop()
     assert "before" not in shown.getvalue()
-    assert "web      │ first half, second half\n" in shown.getvalue()
-    assert "consumer │ [markup] is text\n" in shown.getvalue()
+    assert "web           │ first half, second half\n" in shown.getvalue()
+    assert "consumer      │ [markup] is text\n" in shown.getvalue()
+
+
+def test_who_kills_at_the_second_signal_is_said_once_and_not_by_each(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with two_stage_shutdown(first_words="Finishing the calls in hand."):
+        os.kill(os.getpid(), signal.SIGINT)
+    said = capfd.readouterr().err
+    assert said.endswith(f" {SECOND_SIGNAL}\n")
+    log, shown = tmp_path / "grpc-metadata.log", io.StringIO()
+    log.touch()
+    follower = LogFollower(Console(file=shown, width=200))
+    follower.start([FollowedLog(name="grpc-metadata", path=log)])
+    log.write_text(said)
+    follower.stop()
+    assert shown.getvalue() == "grpc-metadata │ Finishing the calls in hand.\n"
 
 
 def test_of_a_server_only_trouble_is_shown(tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def start(tmp_path: Path, codes: dict[str, int]) -> _Scripted:
         postgres=None,
         kafka=None,
         web=cast("Web", _Web()),
+        grpc=[],
         login=Login(username="admin", password="x"),
         environment={},
         stack_environment={},

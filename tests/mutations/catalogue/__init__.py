@@ -6,16 +6,24 @@ from tests.mutations.catalogue import (
     batches,
     consuming,
     delivering,
+    finding,
     letters,
     operating,
     poison,
     publishing,
     ratings,
+    reading,
+    registries,
+    serving,
     storing,
+    streaming,
 )
 from tests.mutations.mutation import Mutation
 
-_MODULES = (batches, consuming, delivering, storing, poison, letters, ratings, publishing, operating)
+_MODULES = (
+    *(batches, consuming, delivering, storing, poison, letters, ratings, publishing, operating),
+    *(serving, streaming, reading, finding, registries),
+)
 
 PARTS: Mapping[str, tuple[Mutation, ...]] = {str(module.__doc__): module.MUTATIONS for module in _MODULES}
 """What each part is about, and its faults."""

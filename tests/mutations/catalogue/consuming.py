@@ -2,7 +2,7 @@
 
 from tests.mutations.mutation import Mutation
 
-_MANAGE_PROCESS = "workers/ingestion/consuming/manage_process.py"
+_MANAGE_PROCESS = "workers/processes/manage_process.py"
 _STOPPING = "workers/ingestion/consuming/stopping.py"
 _CONSUMER = "workers/ingestion/consuming/consumer.py"
 _OWNERSHIP = "workers/ingestion/consuming/ownership.py"
@@ -202,7 +202,7 @@ MUTATIONS = (
         path=_MANAGE_PROCESS,
         old="    os.set_blocking(writing, False)\n",
         new="",
-        tests=("tests/integration/ingestion/test_manage_process.py::test_it_works_on_while_nobody_takes_its_log",),
+        tests=("tests/integration/processes/test_manage_process.py::test_it_works_on_while_nobody_takes_its_log",),
     ),
     Mutation(
         name="stop-waits-for-each-answer",

@@ -3,8 +3,8 @@
 from tests.mutations.mutation import Mutation
 
 _PROGRESS = "workers/ingestion/consuming/progress.py"
-_SUPERVISING = "workers/ingestion/consuming/supervising.py"
-_OF_SUPERVISING = "tests/unit/consuming/test_supervising.py"
+_SUPERVISING = "workers/processes/supervising.py"
+_OF_SUPERVISING = "tests/unit/processes/test_supervising.py"
 _OF_PROGRESS = "tests/unit/consuming/test_progress_log.py"
 _OF_ADMIN = "tests/integration/test_admin_dead_letters_settled.py"
 
@@ -48,6 +48,22 @@ MUTATIONS = (
         old="if len(deaths) > _DEATHS_ALLOWED:",
         new="if len(deaths) > _DEATHS_ALLOWED * 1_000:",
         tests=(f"{_OF_SUPERVISING}::test_pauses_double_and_the_sixth_death_within_a_minute_ends_all",),
+    ),
+    Mutation(
+        name="frozen-one-kept",
+        breaks="A frozen worker keeps its share of the connections, and each of them waits for nothing.",
+        path=_SUPERVISING,
+        old="> _SILENCE and",
+        new="> _SILENCE * 1_000 and",
+        tests=(f"{_OF_SUPERVISING}::test_one_that_gives_no_sign_of_life_any_more_is_killed_and_started_again",),
+    ),
+    Mutation(
+        name="pause-taken-for-silence",
+        breaks="A machine that wakes up kills all workers.",
+        path="workers/processes/signs.py",
+        old="(has_paused and self._last is not None)",
+        new="(has_paused and self._last is None)",
+        tests=("tests/unit/processes/test_signs.py::test_a_pause_in_which_nobody_looked_is_nobodys_silence",),
     ),
     Mutation(
         name="started-while-all-stop",

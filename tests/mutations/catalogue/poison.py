@@ -6,6 +6,7 @@ _POISON = "workers/ingestion/consuming/poison.py"
 _SIFTING = "workers/ingestion/consuming/sifting.py"
 _STORE = "workers/ingestion/consuming/postgres.py"
 _ERRORS = "workers/ingestion/postgres_errors.py"
+_REFUSALS = "ratings/refusals.py"
 _BREAKER = "workers/ingestion/consuming/breaker.py"
 _WRITING = "workers/ingestion/consuming/writing.py"
 _COMMITTING = "workers/ingestion/consuming/committing.py"
@@ -173,7 +174,7 @@ MUTATIONS = (
     Mutation(
         name="outage-dead-lettered",
         breaks="A full disk fills the dead letters with good events.",
-        path=_ERRORS,
+        path=_REFUSALS,
         old='"42", "53", "55"',
         new='"42", "55"',
         tests=(
@@ -184,8 +185,8 @@ MUTATIONS = (
     Mutation(
         name="exhausted-ids-dead-lettered",
         breaks="A sequence that has come to its end is blamed on every event with a new id.",
-        path=_ERRORS,
-        old="state == _EXHAUSTED or ",
+        path=_REFUSALS,
+        old="state == EXHAUSTED or ",
         new="",
         tests=(
             f"{_OF_POSTGRES}::test_any_other_error_is_waited_out_with_nothing_written",
@@ -195,9 +196,9 @@ MUTATIONS = (
     Mutation(
         name="drift-dead-lettered",
         breaks="An aggregate that has drifted is blamed on the ratings of its record.",
-        path=_ERRORS,
-        old=" or about.constraint_name in _DRIFT:\n        return None",
-        new=":\n        return None",
+        path=_REFUSALS,
+        old=" or about.constraint_name in DRIFT:\n        return False",
+        new=":\n        return False",
         tests=(f"{_OF_POSTGRES}::test_an_aggregate_that_has_drifted_stops_the_consumer_and_blames_no_rating",),
     ),
     Mutation(
@@ -225,8 +226,8 @@ MUTATIONS = (
     Mutation(
         name="wraparound-dead-lettered",
         breaks="A server that has no transaction ids left fills the dead letters with good events.",
-        path=_ERRORS,
-        old="    if about.source_function in _ID_GIVERS or ",
+        path=_REFUSALS,
+        old="    if about.source_function in ID_GIVERS or ",
         new="    if ",
         tests=(f"{_OF_ERRORS}::test_a_server_without_transaction_ids_is_waited_for_and_says_so",),
     ),
@@ -234,17 +235,21 @@ MUTATIONS = (
         name="wraparound-untold",
         breaks="Nobody who reads why the consumer waits learns that the server has no transaction ids left.",
         path=_ERRORS,
-        old="        or about.source_function in _ID_GIVERS\n",
+        old="        or about.source_function in ID_GIVERS\n",
         new="",
         tests=(f"{_OF_ERRORS}::test_a_server_without_transaction_ids_is_waited_for_and_says_so",),
     ),
     Mutation(
         name="trigger-waited-for",
         breaks="An event that a trigger refuses stops its partition for ever.",
-        path=_ERRORS,
+        path=_REFUSALS,
         old='"HV", "XX"),',
         new='"HV", "P0", "XX"),',
-        tests=(f"{_OF_REFUSED}::test_a_refused_event_is_a_letter_and_all_others_are_applied[postgres]",),
+        tests=(
+            f"{_OF_REFUSED}::test_a_refused_event_is_a_letter_and_all_others_are_applied[postgres]",
+            "tests/unit/rpc/test_anticipated.py::test_each_has_both_statuses",
+            "tests/unit/ratings/test_streaming.py::test_what_a_trigger_refuses_under_another_code_is_refused_too",
+        ),
     ),
     Mutation(
         name="reason-tells-the-row",

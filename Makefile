@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= 2
+WORKERS ?= 3
 TESTS ?= tests
 PROTOS := $(sort $(shell find protos -name '*.proto' 2>/dev/null))
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes
@@ -22,16 +22,16 @@ CHECK_ENVIRONMENT := MOVIEAPP_STATE_DIR=$(VENV)/none DJANGO_SETTINGS_MODULE=movi
 # Flags of make itself (-j, -n …) mean nothing to what the recipes start.
 unexport MAKEFLAGS
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint fmt protos protos-check mutations bench soak lock
+.PHONY: help run test check lint fmt protos protos-check protos-baseline tools mutations bench bench-grpc soak lock
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: $(VENV)/.devstack ## start Postgres, Kafka, web and consumer here; Ctrl-C stops them
+run: $(VENV)/.devstack ## start Postgres, Kafka, web, consumer and gRPC services here; Ctrl-C stops them
 	@$(BIN)/python -m movieapp.devstack
 
 test: $(VENV)/.dev ## the whole suite on a real Postgres and a real Kafka (TESTS=… for a part)
-	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 check: lint test ## everything that a change must pass
 
@@ -55,7 +55,18 @@ protos-check: $(VENV)/.dev
 	  $(PROTOC) --python_out=$$fresh --grpc_python_out=$$fresh --mypy_out=quiet:$$fresh --mypy_grpc_out=quiet:$$fresh $(PROTOS) && \
 	  for file in $$(cd $$fresh && find . -type f); do \
 	    cmp -s $$fresh/$$file $$file || { echo "$$file is not what its .proto says: run 'make protos'" >&2; exit 1; }; \
+	  done; \
+	  for file in $$(find protos -name '*_pb2*.py*' -not -path '*/__pycache__/*'); do \
+	    [ -e $$fresh/$$file ] || { echo "$$file is of a .proto that is gone: delete it" >&2; exit 1; }; \
 	  done,:)
+	@$(BIN)/buf lint
+	@$(BIN)/buf breaking --against protos/baseline.binpb
+
+protos-baseline: $(VENV)/.dev ## at a release: what the .proto files say now is what must not be broken
+	@$(BIN)/buf build --exclude-source-info -o protos/baseline.binpb
+
+tools: $(VENV)/.dev ## get what only the tests run, once for all clones: Consul (built: some six minutes) and Node.js packages
+	@$(BIN)/python -m tests.fixtures.tools
 
 mutations: $(VENV)/.dev ## plant faults in copies of the source: the tests must find each (MUTATIONS=… for some, by name)
 	@$(BIN)/python -m tests.mutations $(if $(MUTATIONS),--only $(MUTATIONS))
@@ -63,14 +74,18 @@ mutations: $(VENV)/.dev ## plant faults in copies of the source: the tests must 
 bench: $(VENV)/.dev ## measure ingestion beside its limits and beside Pathway (BENCH=… for options; an hour)
 	@$(BIN)/python -m tests.bench.ingest $(BENCH)
 
-soak: $(VENV)/.dev ## the tests that take long: many repetitions, long runs, millions of rows
-	@$(BIN)/python -m pytest -n $(WORKERS) -m soak tests
+bench-grpc: $(VENV)/.dev ## measure our gRPC services beside an empty handler (BENCH=… for options; a quarter of an hour)
+	@$(BIN)/python -m tests.bench.grpc $(BENCH)
 
-lock: $(VENV)/.dev ## resolve the dependencies anew: the four requirements and Kafka's jars
+soak: $(VENV)/.dev ## the tests that take long: many repetitions, long runs, millions of rows
+	@$(BIN)/python -m pytest -n 2 -m soak tests
+
+lock: $(VENV)/.dev ## resolve the dependencies anew: the five requirements and Kafka's jars
 	$(LOCK) -o requirements/base.lock
 	$(LOCK) --extra devstack -o requirements/devstack.lock
 	$(LOCK) --extra devstack --extra dev -o requirements/dev.lock
 	$(LOCK_ANY) requirements/bench.in -o requirements/bench.lock
+	$(LOCK_ANY) requirements/tools.in -o requirements/tools.lock
 	$(BIN)/python -m movieapp.devstack.kafka_jars
 
 $(VENV)/.python:

@@ -50,6 +50,8 @@ def logging_settings(*, level: str, on_terminal: bool | None = None) -> dict[str
             "django.request": {"handlers": [], "level": "CRITICAL", "propagate": True},
             # A scanner's wrong Host would be logged as an error with a traceback; the answer itself names the setting.
             "django.security.DisallowedHost": {"handlers": [], "level": "CRITICAL", "propagate": True},
+            # It would log each header that is not UTF-8 as it came, with a traceback: tokens, and what a scanner sends.
+            "grpc._cython": {"handlers": [], "level": "CRITICAL", "propagate": True},
             # At DEBUG it writes every statement with its parameters.
             "django.db.backends": {"handlers": [], "level": "WARNING", "propagate": True},
         },

@@ -9,17 +9,26 @@ import signal
 import pytest
 
 from tests.fixtures import stack as test_stack
+from tests.fixtures.grpc_server import grpc_channel, grpc_server, grpc_token
 from tests.fixtures.private_servers import private_kafka, private_postgres
 from tests.fixtures.processes import manage, manage_environment, start_manage
+from tests.fixtures.registries import consul, etcd, private_consul, private_etcd
 from tests.fixtures.topics import kafka_admin, kafka_bootstrap_servers, make_topic
 
 __all__ = [
+    "consul",
     "django_db_modify_db_settings",
+    "etcd",
+    "grpc_channel",
+    "grpc_server",
+    "grpc_token",
     "kafka_admin",
     "kafka_bootstrap_servers",
     "make_topic",
     "manage",
     "manage_environment",
+    "private_consul",
+    "private_etcd",
     "private_kafka",
     "private_postgres",
     "start_manage",

@@ -61,3 +61,14 @@ def test_no_time_left_still_gives_a_fresh_answer():
     check = BoundedCheck(lambda: True, keep=60.0)
     assert check.answer(timeout=5)
     assert check.answer(timeout=-1)
+
+
+def test_without_a_thread_for_it_the_answer_is_no(monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    check = BoundedCheck(lambda: True, keep=60.0)
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(threading.Thread, "start", start)
+        assert not check.answer(timeout=5)
+    assert check.answer(timeout=5)

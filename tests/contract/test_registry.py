@@ -257,14 +257,14 @@ class TestEtcd:
             ("odd", b'{"host": "a..b", "port": 1}'),
             ("deeper/x", b'{"host": "h", "port": 1}'),
         ):
-            rpc.KVStub(registry._channels[0]).Put(rpc.PutRequest(key=(prefix + name).encode(), value=value), timeout=5)
-        rpc.KVStub(registry._channels[0]).Put(rpc.PutRequest(key=prefix.encode() + b"\xff", value=b"{}"), timeout=5)
+            registry._members[0].kv.Put(rpc.PutRequest(key=(prefix + name).encode(), value=value), timeout=5)
+        registry._members[0].kv.Put(rpc.PutRequest(key=prefix.encode() + b"\xff", value=b"{}"), timeout=5)
         try:
             assert world.names(registry) == {"a"}
             assert world.instance("a") in registry.services()
         finally:  # whoever else looks through this etcd would be told of them
             everything = rpc.DeleteRangeRequest(key=prefix.encode(), range_end=prefix[:-1].encode() + b"0")
-            rpc.KVStub(registry._channels[0]).DeleteRange(everything, timeout=5)
+            registry._members[0].kv.DeleteRange(everything, timeout=5)
 
     def test_another_member_answers_for_one_that_is_away(self, world: World, etcd: RegistryServer) -> None:
         registry = EtcdRegistry([f"{LOOPBACK}:{free_port()}", etcd.address])
@@ -324,8 +324,8 @@ class TestConsul:
 
 
 def _compact(registry: EtcdRegistry) -> None:
-    now = rpc.KVStub(registry._channels[0]).Range(rpc.RangeRequest(key=b"/"), timeout=5).header.revision
-    rpc.KVStub(registry._channels[0]).Compact(rpc.CompactionRequest(revision=now), timeout=5)
+    now = registry._members[0].kv.Range(rpc.RangeRequest(key=b"/"), timeout=5).header.revision
+    registry._members[0].kv.Compact(rpc.CompactionRequest(revision=now), timeout=5)
 
 
 def _quiet_look(registry: Registry, service: str) -> Look:

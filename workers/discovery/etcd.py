@@ -60,6 +60,24 @@ class _Mark:
         return now.cluster_id != self.cluster_id or now.revision < self.revision
 
 
+class _Member:
+    """A member of the cluster, and what can be asked of it.
+
+    The stubs are made before any other thread can close the channel: making one on a closed channel uses memory that is
+    free already (grpcio 1.85, `_get_registered_call_handle`), where a call is only refused.
+    """
+
+    def __init__(self, endpoint: str, tls: EtcdTls | None) -> None:
+        self._channel = _channel(endpoint, tls)
+        self.kv = rpc.KVStub(self._channel)
+        self.lease = rpc.LeaseStub(self._channel)
+        self.watch = rpc.WatchStub(self._channel)
+
+    def close(self) -> None:
+        """Ends all calls; later ones raise ValueError."""
+        self._channel.close()
+
+
 class EtcdRegistry:
     """See Registry."""
 
@@ -68,7 +86,7 @@ class EtcdRegistry:
     def __init__(self, endpoints: Sequence[str], *, tls: EtcdTls | None = None) -> None:
         """`endpoints` are `host:port` of members of one cluster: the one that answered last is asked first."""
         self._endpoints = tuple(endpoints)
-        self._channels = [_channel(endpoint, tls) for endpoint in self._endpoints]
+        self._members = [_Member(endpoint, tls) for endpoint in self._endpoints]
         self._preferred = 0
         self._leases: dict[str, int] = {}
         self._told_broken: set[bytes] = set()
@@ -77,10 +95,10 @@ class EtcdRegistry:
         """See Registry.register. A lease that the instance had before ends by itself, with no key any more."""
         value = json.dumps({"host": instance.host, "port": instance.port})
 
-        def put(channel: grpc.Channel, timeout: float) -> int:
-            grant = rpc.LeaseStub(channel).LeaseGrant(rpc.LeaseGrantRequest(TTL=math.ceil(ttl)), timeout=timeout / 2)
+        def put(member: _Member, timeout: float) -> int:
+            grant = member.lease.LeaseGrant(rpc.LeaseGrantRequest(TTL=math.ceil(ttl)), timeout=timeout / 2)
             entry = rpc.PutRequest(key=_key(instance), value=value.encode(), lease=grant.ID)
-            rpc.KVStub(channel).Put(entry, timeout=timeout / 2)
+            member.kv.Put(entry, timeout=timeout / 2)
             return int(grant.ID)
 
         self._leases[instance.id] = self._answer(put)
@@ -89,8 +107,8 @@ class EtcdRegistry:
         """See Registry.heartbeat."""
         lease = self._leases.get(instance.id)
 
-        def is_kept(channel: grpc.Channel, timeout: float) -> bool:
-            return _is_kept(channel, lease, _key(instance), timeout=timeout)
+        def is_kept(member: _Member, timeout: float) -> bool:
+            return _is_kept(member, lease, _key(instance), timeout=timeout)
 
         if lease is None or not self._answer(is_kept):
             raise NotRegistered(service=instance.service, instance_id=instance.id)
@@ -98,10 +116,10 @@ class EtcdRegistry:
     def deregister(self, instance: Instance) -> None:
         """See Registry.deregister."""
 
-        def delete(channel: grpc.Channel, timeout: float) -> None:
-            rpc.KVStub(channel).DeleteRange(rpc.DeleteRangeRequest(key=_key(instance)), timeout=timeout / 2)
+        def delete(member: _Member, timeout: float) -> None:
+            member.kv.DeleteRange(rpc.DeleteRangeRequest(key=_key(instance)), timeout=timeout / 2)
             if lease := self._leases.pop(instance.id, None):
-                _revoke(channel, lease, timeout / 2)
+                _revoke(member, lease, timeout / 2)
 
         self._answer(delete)
 
@@ -124,14 +142,14 @@ class EtcdRegistry:
 
     def close(self) -> None:
         """See Registry.close."""
-        for channel in self._channels:
-            channel.close()
+        for member in self._members:
+            member.close()
 
     def _read(self, prefix: bytes, *, within: float) -> _Mark:
         wanted = rpc.RangeRequest(key=prefix, range_end=_end_of(prefix))
 
-        def read(channel: grpc.Channel, timeout: float) -> Any:
-            return rpc.KVStub(channel).Range(wanted, timeout=timeout)
+        def read(member: _Member, timeout: float) -> Any:
+            return member.kv.Range(wanted, timeout=timeout)
 
         found = self._answer(read, within=within)
         instances = frozenset(one for entry in found.kvs if (one := self._instance(entry)) is not None)
@@ -141,7 +159,7 @@ class EtcdRegistry:
         """Returns at the first event, when the watch must be begun anew, or after `wait` seconds."""
         wanted = rpc.WatchCreateRequest(key=prefix, range_end=_end_of(prefix), start_revision=from_revision)
         end = time.monotonic() + wait
-        watch = rpc.WatchStub(self._channels[self._preferred]).Watch
+        watch = self._members[self._preferred].watch.Watch
         try:
             with _stream(watch, rpc.WatchRequest(create_request=wanted), timeout=wait) as answers:
                 for answer in answers:
@@ -154,18 +172,18 @@ class EtcdRegistry:
             if time.monotonic() < end - _SLACK:
                 raise self._unavailable(_words(error)) from error
 
-    def _answer(self, ask: Callable[[grpc.Channel, float], T], *, within: float = CALL_TIMEOUT) -> T:
+    def _answer(self, ask: Callable[[_Member, float], T], *, within: float = CALL_TIMEOUT) -> T:
         """What the first member answers that does, all within so many seconds."""
         said: Exception | None = None
         first = self._preferred  # each thread goes round by itself: another one's steps would take it past a member
-        for step in range(len(self._channels)):
-            member = (first + step) % len(self._channels)
+        for step in range(len(self._members)):
+            place = (first + step) % len(self._members)
             try:
-                answer = ask(self._channels[member], within / len(self._channels))
+                answer = ask(self._members[place], within / len(self._members))
             except (grpc.RpcError, ValueError) as error:  # ValueError: the channel is closed
                 said = error
             else:
-                self._preferred = member
+                self._preferred = place
                 return answer
         assert said is not None
         raise self._unavailable(_words(said)) from said
@@ -224,22 +242,22 @@ def _stream(method: Any, request: Any, *, timeout: float) -> Iterator[Iterator[A
         call.cancel()
 
 
-def _is_kept(channel: grpc.Channel, lease: int | None, key: bytes, *, timeout: float) -> bool:
+def _is_kept(member: _Member, lease: int | None, key: bytes, *, timeout: float) -> bool:
     """Keeps a lease alive; False for one that is over, which etcd answers with a TTL of 0, and one without its key.
 
     A lease that lives may have lost its key: to somebody's `etcdctl del`. Both are asked at once, as one after the
     other would take twice as long where etcd is far away.
     """
-    keep_alive = rpc.LeaseStub(channel).LeaseKeepAlive
+    keep_alive = member.lease.LeaseKeepAlive
     with _stream(keep_alive, rpc.LeaseKeepAliveRequest(ID=lease), timeout=timeout) as answers:
-        found = rpc.KVStub(channel).Range(rpc.RangeRequest(key=key, count_only=True), timeout=timeout)
+        found = member.kv.Range(rpc.RangeRequest(key=key, count_only=True), timeout=timeout)
         answer = next(answers, None)
         return answer is not None and answer.TTL > 0 and bool(found.count)
 
 
-def _revoke(channel: grpc.Channel, lease: int, timeout: float) -> None:
+def _revoke(member: _Member, lease: int, timeout: float) -> None:
     try:
-        rpc.LeaseStub(channel).LeaseRevoke(rpc.LeaseRevokeRequest(ID=lease), timeout=timeout)
+        member.lease.LeaseRevoke(rpc.LeaseRevokeRequest(ID=lease), timeout=timeout)
     except grpc.RpcError as error:
         if _code(error) is not grpc.StatusCode.NOT_FOUND:
             raise

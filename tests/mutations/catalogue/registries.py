@@ -16,15 +16,15 @@ MUTATIONS = (
         name="member-stepped-past",
         breaks="Where a member of etcd is away, several servers that notice it together are told that all of etcd is.",
         path=_ETCD,
-        old="            member = (first + step) % len(self._channels)\n",
-        new="            member = self._preferred = (self._preferred + (step > 0)) % len(self._channels)\n",
+        old="            place = (first + step) % len(self._members)\n",
+        new="            place = self._preferred = (self._preferred + (step > 0)) % len(self._members)\n",
         tests=(f"{_OF_ETCD}::test_threads_that_fail_together_all_come_to_the_member_that_answers",),
     ),
     Mutation(
         name="member-forgotten",
         breaks="While a member of etcd is away every call waits for it first.",
         path=_ETCD,
-        old="                self._preferred = member\n",
+        old="                self._preferred = place\n",
         new="",
         tests=(f"{_OF_ETCD}::test_threads_that_fail_together_all_come_to_the_member_that_answers",),
     ),
@@ -40,10 +40,10 @@ MUTATIONS = (
         name="key-asked-for-later",
         breaks="Healthy servers far from their etcd drop out of it again and again.",
         path=_ETCD,
-        old="        found = rpc.KVStub(channel).Range(rpc.RangeRequest(key=key, count_only=True), timeout=timeout)\n"
+        old="        found = member.kv.Range(rpc.RangeRequest(key=key, count_only=True), timeout=timeout)\n"
         "        answer = next(answers, None)\n",
         new="        answer = next(answers, None)\n"
-        "        found = rpc.KVStub(channel).Range(rpc.RangeRequest(key=key, count_only=True), timeout=timeout)\n",
+        "        found = member.kv.Range(rpc.RangeRequest(key=key, count_only=True), timeout=timeout)\n",
         tests=(f"{_OF_ETCD}::test_a_heartbeat_takes_one_round_trip",),
     ),
     Mutation(

@@ -53,7 +53,7 @@ def test_etcd_takes_all_its_members(settings: Any) -> None:
     settings.DISCOVERY_ETCD_ENDPOINTS = ["127.0.0.1:1", "127.0.0.1:2"]
     registry = make_registry()
     assert isinstance(registry, EtcdRegistry)
-    assert len(registry._channels) == 2
+    assert len(registry._members) == 2
     registry.close()
 
 

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from aetcd import rpc
 
+from workers.discovery.errors import RegistryUnavailable
 from workers.discovery.etcd import EtcdRegistry
 from workers.discovery.registry import Instance
 
@@ -40,12 +41,12 @@ def test_a_lower_revision_or_another_cluster_began_anew(
 
 
 def test_threads_that_fail_together_all_come_to_the_member_that_answers(registry: EtcdRegistry) -> None:
-    away, there = registry._channels
+    away, there = registry._members
     asked_together = threading.Barrier(3, timeout=10)
     one_by_one = threading.Lock()
 
-    def ask(channel: object, _: float) -> str:
-        if channel is there:
+    def ask(member: object, _: float) -> str:
+        if member is there:
             return "an answer"
         asked_together.wait()  # who is sent here once more waits in vain
         with one_by_one:
@@ -56,6 +57,19 @@ def test_threads_that_fail_together_all_come_to_the_member_that_answers(registry
         assert [one.result() for one in [pool.submit(registry._answer, ask) for _ in range(3)]] == ["an answer"] * 3
     asked_together.abort()  # from now on the first member is asked no more
     assert registry._answer(ask) == "an answer"
+
+
+def test_nothing_is_made_of_a_channel_that_is_closed(registry: EtcdRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stub that is made then uses memory that is free: the process may end, at once or later."""
+    for name in ("KVStub", "LeaseStub", "WatchStub"):
+        monkeypatch.delattr(rpc, name)
+    registry.close()
+    with pytest.raises(RegistryUnavailable, match=r"[Cc]hannel"):
+        registry.look("ratings", after=None, wait=0.0)
+    with pytest.raises(RegistryUnavailable, match=r"[Cc]hannel"):
+        registry.register(Instance("ratings", "a", "127.0.0.1", 8082), ttl=2.0)
+    with pytest.raises(RegistryUnavailable, match=r"[Cc]hannel"):
+        registry._watch(b"/movieapp/services/ratings/", from_revision=1, wait=5.0)
 
 
 def test_a_heartbeat_takes_one_round_trip() -> None:
